@@ -1,0 +1,39 @@
+/* The committer: the one thread that writes.
+ *
+ * It takes everything that waits, runs it in one LMDB write transaction, commits once, then tells each job. Nothing is
+ * told before it is on disk. A job decides first and puts then: when run() returns a failure it must have written nothing. */
+#ifndef DAEMON_COMMITTER_H
+#define DAEMON_COMMITTER_H
+
+#include "base/err.h"
+#include "daemon/store/store.h"
+
+struct committer;
+
+struct write_job {
+	struct write_job *next; /* the committer's */
+	/* On the committer's thread. May run again when the batch must be repeated: keep what it needs unchanged. */
+	enum rc (*run)(struct write_job *job, struct txn *t, struct err *err);
+	/* On the committer's thread, after the commit: rc and err are set. The job is the caller's again. */
+	void (*done)(struct write_job *job);
+	enum rc rc;
+	struct err err;
+};
+
+enum rc committer_new(struct store *s, struct committer **out, struct err *err) MUSTCHECK;
+/* Finishes what was submitted, then ends the thread. */
+void committer_free(struct committer *c);
+
+/* Thread-safe. */
+void committer_submit(struct committer *c, struct write_job *job);
+
+/* Submits and waits: for threads that may block (the control door). */
+enum rc committer_run(struct committer *c, enum rc (*run)(struct write_job *, struct txn *, struct err *),
+	struct write_job *job, struct err *err) MUSTCHECK;
+
+struct committer_stats {
+	uint64_t commits, jobs, waiting;
+};
+void committer_stats(struct committer *c, struct committer_stats *out);
+
+#endif

@@ -1,0 +1,264 @@
+/* The store: LMDB underneath, organisations on top. The only room that includes <lmdb.h>.
+ *
+ * Tables (keys big-endian, so that byte order is numeric order; org is a u32, row a u64 whose top byte is the
+ * resource type's code and whose rest rises with every record of the org):
+ *   meta      name                             format version, cursor key, counters of the platform
+ *   org       org                              struct org (packed)
+ *   orgname   key text                         org
+ *   stat      org                              struct org_stat: what every write changes
+ *   conn      org | connection                 struct connection
+ *   token     SHA-256 of the token             struct token
+ *   rec       org | row                        packed record (schema/record.h)
+ *   id        org | uuid                       row
+ *   idx       org | attr id | type | value     row, DUPFIXED; attr id 0 with no value: all rows of a type
+ *   member    org | group row                  member row, DUPFIXED: a membership edge,
+ *   group     org | member row                 group row, DUPFIXED: and its mirror
+ *   journal   org | revision                   entry
+ *
+ * Errors of the store are sticky in a transaction: after the first failure its calls do nothing, look-ups find nothing, and
+ * txn_rc() (or the commit) tells. "Not there" is not a failure. Slices from the store are borrowed until the
+ * transaction ends or, in a write transaction, until the next write: copy what must live longer. */
+#ifndef DAEMON_STORE_STORE_H
+#define DAEMON_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "protocol/scim.h"
+#include "schema/record.h"
+
+struct store;
+struct txn;
+struct orgtx; /* one org in a transaction: the only way to name its records */
+
+/* ---- The environment ---- */
+
+struct store_options {
+	const char *directory;   /* made (mode 0700) when missing; data.mdb and lock.mdb go there */
+	uint64_t map_size;       /* bytes of address space to begin with; doubles when full */
+	uint64_t map_limit;      /* growth ends here with NO_SPACE */
+	const struct schema_set *schema;
+};
+
+/* A store of a newer format is refused with a sentence (CONFLICT), a damaged or unreadable one too (INTERNAL). Another process
+ * may have it open (rosterctl's offline commands). */
+enum rc store_open(const struct store_options *options, struct store **out, struct err *err) MUSTCHECK;
+void store_close(struct store *s);
+
+/* 32 random bytes made when the store was: the key of what we sign for ourselves (cursors). */
+const uint8_t *store_secret(const struct store *s);
+
+struct store_usage {
+	uint64_t map_bytes, used_bytes, last_txn;
+	unsigned readers;
+};
+void store_usage(struct store *s, struct store_usage *out);
+
+/* ---- Transactions ---- */
+
+/* A read transaction is made once a thread and renewed for each turn of its loop. reader_begin() gives the newest state;
+ * reader_end() lets go of it. It must not be held across a wait (it keeps pages from reuse, and the map from growing). */
+struct txn *reader_new(struct store *s);
+void reader_free(struct txn *t);
+enum rc reader_begin(struct txn *t, struct err *err) MUSTCHECK;
+void reader_end(struct txn *t);
+
+/* Runs fn in a write transaction and commits, durably. When the map is full it grows and fn runs again from the start: fn must
+ * be able to. Returns fn's failure (nothing is then changed), NO_SPACE on a full disk, INTERNAL on I/O errors. One writer
+ * at a time; call it from the committer only (or where no daemon runs). */
+typedef enum rc store_write_fn(struct txn *t, void *arg, struct err *err);
+enum rc store_write(struct store *s, store_write_fn *fn, void *arg, struct err *err) MUSTCHECK;
+
+/* The sticky failure of a transaction, OK when none. */
+enum rc txn_rc(const struct txn *t);
+
+/* ---- Organisations, connections, tokens (platform level) ---- */
+
+enum { ORG_KEY_MAX = 63, NAME_MAX_BYTES = 200 };
+
+enum org_state { ORG_ACTIVE, ORG_SUSPENDED, ORG_DELETED /* being removed from the tables */ };
+
+struct org {
+	uint32_t no;
+	enum org_state state;
+	int64_t created; /* ticks */
+	char key[ORG_KEY_MAX + 1];
+	char name[NAME_MAX_BYTES + 1]; /* display name, UTF-8 */
+};
+
+struct org_stat {
+	uint64_t revision;  /* of the newest journal entry; 0: none */
+	uint64_t next_row;  /* the counter behind rows */
+	uint64_t rows[TYPE_COUNT]; /* records by type code */
+	uint64_t active_users;
+	uint64_t edges;
+};
+
+bool org_by_key(struct txn *t, struct slice key, struct org *out);
+bool org_by_no(struct txn *t, uint32_t no, struct org *out);
+/* The first org with a number above after (0 to begin). */
+bool org_next(struct txn *t, uint32_t after, struct org *out);
+/* Gives the number; the key must be free (checked by the caller). */
+void org_create(struct txn *t, struct org *org);
+/* Rewrites state and name (not the key). */
+void org_put(struct txn *t, const struct org *org);
+/* Removes up to limit entries of a deleted org from the tables; true when nothing is left (the org itself included). */
+bool org_purge(struct txn *t, uint32_t no, size_t limit);
+
+struct guard { /* of mass removal: what a connection has removed in the present window */
+	int64_t window_start; /* ticks; 0: no window open */
+	uint64_t base_users, base_edges; /* of the org when the window began */
+	uint64_t users, edges;           /* removed since */
+	bool tripped;
+};
+
+struct connection {
+	uint32_t org, no;
+	enum dialect dialect;
+	int64_t created;
+	struct guard guard;
+	char name[NAME_MAX_BYTES + 1];
+};
+
+bool connection_get(struct txn *t, uint32_t org, uint32_t no, struct connection *out);
+bool connection_next(struct txn *t, uint32_t org, uint32_t after, struct connection *out);
+/* no == 0: gives a new number. */
+void connection_put(struct txn *t, struct connection *c);
+void connection_delete(struct txn *t, uint32_t org, uint32_t no);
+
+enum { TOKEN_HASH = 32 };
+
+struct token {
+	uint8_t hash[TOKEN_HASH];
+	uint32_t org, connection, no; /* no: a number to name it by, within the org */
+	int64_t created, expires;     /* ticks; expires 0: never */
+	int64_t last_used;            /* ticks, to the minute; 0: never */
+	char label[NAME_MAX_BYTES + 1];
+};
+
+bool token_get(struct txn *t, const uint8_t hash[TOKEN_HASH], struct token *out);
+/* All tokens of an org, in order of number; after 0 to begin. */
+bool token_next(struct txn *t, uint32_t org, uint32_t after, struct token *out);
+void token_put(struct txn *t, struct token *token); /* no == 0: gives a new number */
+void token_delete(struct txn *t, const struct token *token);
+
+/* ---- One org ---- */
+
+/* The handle, kept by the transaction until it ends; the same one for the same org. */
+struct orgtx *orgtx_open(struct txn *t, uint32_t org);
+const struct org_stat *orgtx_stat(struct orgtx *o);
+struct txn *orgtx_txn(struct orgtx *o);
+
+static inline uint8_t
+row_type(uint64_t row)
+{
+	return (uint8_t)(row >> 56);
+}
+
+bool row_by_id(struct orgtx *o, const struct uuid *id, uint64_t *row);
+/* The packed record, parsed: borrowed. */
+bool record_get(struct orgtx *o, uint64_t row, struct record *out);
+
+/* ---- Changes of one org: each between change_begin() and change_end(), which writes the journal entry ---- */
+
+enum door { DOOR_SCIM = 1, DOOR_CONTROL = 2 };
+
+struct actor {
+	enum door door;
+	uint32_t connection, token; /* numbers within the org; 0 where there is none (the operator) */
+	int64_t now;                /* ticks */
+};
+
+/* Opens a change and returns its revision: what goes into the records that it writes. A change that ends with nothing done leaves no
+ * entry and gives the revision back. */
+uint64_t change_begin(struct orgtx *o, const struct actor *actor);
+void change_end(struct orgtx *o);
+
+/* packed is a whole packed record. record_create() gives the row. */
+uint64_t record_create(struct orgtx *o, uint8_t type, struct slice packed);
+void record_replace(struct orgtx *o, uint64_t row, struct slice packed);
+/* With its edges, both ways. Returns how many edges went. */
+uint64_t record_delete(struct orgtx *o, uint64_t row);
+/* false: it was there (not there) already, and nothing changed. */
+bool edge_add(struct orgtx *o, uint64_t group, uint64_t member);
+bool edge_remove(struct orgtx *o, uint64_t group, uint64_t member);
+
+/* Many creates at once: the same result as record_create() for each, with the index entries put in sorted order (one page write for many
+ * entries). rows gets the row of each. */
+void record_create_many(struct orgtx *o, uint8_t type, const struct slice *packed, size_t n, uint64_t *rows);
+/* Many members of one group; edges must be sorted by member row. Returns how many were new. */
+uint64_t edge_add_many(struct orgtx *o, uint64_t group, const uint64_t *members, size_t n);
+
+/* ---- Look-ups in one org ---- */
+
+enum edge_direction { EDGE_MEMBERS /* of a group */, EDGE_GROUPS /* that hold a member */ };
+
+bool edge_has(struct orgtx *o, uint64_t group, uint64_t member);
+uint64_t edge_count(struct orgtx *o, enum edge_direction d, uint64_t row);
+/* Up to max rows above after (0 to begin), rising. */
+size_t edge_list(struct orgtx *o, enum edge_direction d, uint64_t row, uint64_t after, uint64_t *out, size_t max);
+
+/* Records of a type. `skip` rows are passed over, in time far below reading them. */
+uint64_t rows_count(struct orgtx *o, uint8_t type);
+size_t rows_list(struct orgtx *o, uint8_t type, uint64_t after, uint64_t skip, uint64_t *out, size_t max);
+
+/* Rows with exactly this key (index_key_of()) in the index of an attribute. */
+uint64_t index_count(struct orgtx *o, uint16_t attr_id, uint8_t type, struct slice key);
+size_t index_list(struct orgtx *o, uint16_t attr_id, uint8_t type, struct slice key, uint64_t after,
+	uint64_t *out, size_t max);
+
+/* A walk over an index in order of (key, row), forward or backward. */
+struct index_walk;
+/* The cursor lives until the transaction ends. Forward: starts at the first entry not below (key, row); backward: at the last one not
+ * above it (an empty key with row 0 forward, or with UINT64_MAX and no key backward, means the end of the index). */
+struct index_walk *index_walk_open(struct orgtx *o, uint16_t attr_id, uint8_t type, bool backward,
+	struct slice key, uint64_t row);
+/* Borrowed key; false at the end. */
+bool index_walk_next(struct index_walk *w, struct slice *key, uint64_t *row);
+
+/* ---- The journal ---- */
+
+enum change_kind { CHANGE_CREATE = 1, CHANGE_REPLACE, CHANGE_DELETE, CHANGE_EDGE_ADD, CHANGE_EDGE_REMOVE };
+
+struct journal_entry {
+	uint64_t revision;
+	struct actor actor;
+	struct slice changes; /* borrowed; read with journal_next_change() */
+};
+
+struct change {
+	enum change_kind kind;
+	uint64_t row, member; /* member: of edges */
+	struct slice packed;  /* of creates and replaces */
+};
+
+bool journal_get(struct orgtx *o, uint64_t revision, struct journal_entry *out);
+bool journal_next_change(struct slice *changes, struct change *out, bool *bad);
+/* Does what the entry says to an org that stands at the revision before it, journal included: all that is needed to
+ * reproduce the state. CONFLICT when the org stands elsewhere. */
+enum rc journal_apply(struct orgtx *o, const struct journal_entry *entry, struct err *err) MUSTCHECK;
+
+/* ---- Care ---- */
+
+struct store_progress {
+	void (*step)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
+	void (*problem)(void *arg, const char *text);           /* verify: one disagreement */
+	void *arg;
+};
+
+struct verify_result {
+	uint64_t orgs, records, edges, index_entries, journal_entries, problems;
+};
+
+/* Walks every record, edge, index entry and counter, both ways, in one read transaction. */
+enum rc store_verify(struct store *s, const struct store_progress *p, struct verify_result *out,
+	struct err *err) MUSTCHECK;
+
+/* A consistent copy into a new file while writes go on. */
+enum rc store_backup(struct store *s, const char *file, const struct store_progress *p, struct err *err)
+	MUSTCHECK;
+/* Makes a store directory from a backup; refused when there is a store already. */
+enum rc store_restore(const char *file, const char *directory, const struct schema_set *schema,
+	const struct store_progress *p, struct err *err) MUSTCHECK;
+
+#endif
