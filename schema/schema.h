@@ -47,6 +47,13 @@ enum attr_prepare {
 
 enum { ATTR_ID_MAX = 512 }; /* attribute ids are below this: a projection is a set of bits */
 
+/* How a connection's requests are read. docs/SCIM.md lists what each one takes. */
+enum dialect {
+	DIALECT_TOLERANT, /* what real clients send */
+	DIALECT_STRICT,   /* RFC 7643 and 7644 to the letter */
+	DIALECT_INTEROP,  /* draft-zollner-scim-interop-profile */
+};
+
 struct schema;
 
 struct attr {

@@ -24,7 +24,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/uuid.h"
-#include "protocol/scim.h"
 #include "schema/record.h"
 
 struct store;
