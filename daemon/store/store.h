@@ -147,6 +147,7 @@ void token_delete(struct txn *t, const struct token *token);
 struct orgtx *orgtx_open(struct txn *t, uint32_t org);
 const struct org_stat *orgtx_stat(struct orgtx *o);
 struct txn *orgtx_txn(struct orgtx *o);
+uint32_t orgtx_org(const struct orgtx *o);
 
 static inline uint8_t
 row_type(uint64_t row)
