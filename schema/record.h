@@ -66,6 +66,9 @@ struct node *record_unpack(struct arena *a, const struct schema_set *set, const 
 void record_pack(struct buf *out, const struct schema_set *set, const struct record *r,
 	const struct node *root, uint32_t space, const struct record *old);
 
+/* Packs r's header and its own fields as they are: for a record that gets a new revision alone. */
+void record_pack_as_is(struct buf *out, const struct record *r);
+
 /* An entry of a secondary index: the attribute and the value's key, whose byte order is the attribute's order. */
 enum { INDEX_KEY_MAX = 400 };
 

@@ -1,0 +1,97 @@
+/* The rules of the business for users and groups: who may be called what, what a group may hold, what a
+ * write changes. Knows neither HTTP nor frames: every door decodes into these calls.
+ *
+ * The resource_*() functions run inside the committer's transaction. They look at everything and decide
+ * first, then put: on failure nothing was written (but the guard's own mark, see guard.h). */
+#ifndef DAEMON_DIRECTORY_DIRECTORY_H
+#define DAEMON_DIRECTORY_DIRECTORY_H
+
+#include "base/arena.h"
+#include "daemon/directory/guard.h"
+#include "daemon/store/store.h"
+#include "protocol/patch.h"
+#include "protocol/scim_read.h"
+
+struct directory {
+	const struct schema_set *schema;
+	struct guard_options guard;
+	uint64_t scan_limit; /* records that one request may examine without an index */
+	const struct attr *active, *user_name, *user_display, *group_display, *members, *groups;
+};
+
+/* Fills in the attributes that the rules name. */
+void directory_init(struct directory *d, const struct schema_set *schema, const struct guard_options *guard,
+	uint64_t scan_limit);
+
+/* Who writes, and how the connection wants to be read. */
+struct writer {
+	struct actor actor; /* a connection of 0 is the operator: no guard, no externalId space */
+	enum dialect dialect;
+};
+
+/* If-Match and If-None-Match, reduced to revisions (docs/SCIM.md: the opaque part of our ETags is the
+ * revision). Decided inside the write. */
+enum { PRECONDITION_TAGS_MAX = 16 };
+struct precondition {
+	bool if_match, if_match_any, if_none_match, if_none_match_any;
+	size_t match_count, none_match_count;
+	uint64_t match[PRECONDITION_TAGS_MAX], none_match[PRECONDITION_TAGS_MAX];
+};
+
+struct written {
+	uint64_t row;
+	struct slice packed; /* as stored; in the arena */
+};
+
+/* A new resource under an id of ours. INVALID_VALUE for unknown members or a cycle, UNIQUENESS for a name
+ * that is taken. */
+enum rc resource_create(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, const struct resource_type *type, const struct uuid *id,
+	const struct resource_in *in, struct written *out, struct err *err) MUSTCHECK;
+
+/* PUT: what the body leaves out is cleared, but the password. Nothing changes, and no revision is made,
+ * when the result equals what is there. */
+enum rc resource_replace(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, const struct resource_type *type, const struct uuid *id,
+	const struct precondition *pre, const struct resource_in *in, struct written *out,
+	struct err *err) MUSTCHECK;
+
+enum rc resource_patch(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, const struct resource_type *type, const struct uuid *id,
+	const struct precondition *pre, const struct patch *patch, struct written *out,
+	struct err *err) MUSTCHECK;
+
+/* Takes the resource's edges along; the groups that held it get a new version. */
+enum rc resource_delete(const struct directory *d, struct orgtx *o, const struct writer *w,
+	const struct resource_type *type, const struct uuid *id, const struct precondition *pre,
+	struct err *err) MUSTCHECK;
+
+/* The resource of a type by id; NOT_FOUND. */
+enum rc resource_find(struct orgtx *o, const struct resource_type *type, const struct uuid *id,
+	uint64_t *row, struct record *out, struct err *err) MUSTCHECK;
+
+/* RC_PRECONDITION_FAILED unless a resource at this revision meets the precondition (NULL: none). */
+enum rc precondition_check(const struct precondition *pre, uint64_t revision, struct err *err) MUSTCHECK;
+
+/* ---- Groups of groups ---- */
+
+/* All groups that hold a member, directly or through other groups; direct ones first, each once. */
+struct membership {
+	uint64_t group;
+	bool direct;
+};
+size_t membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct membership **out);
+
+/* The name by which a member or group is shown: displayName, else userName. Borrowed from the record. */
+struct slice display_of(const struct directory *d, const struct record *r);
+
+/* An element of members (direct: its type) or groups as a node, for filters that look inside; NULL when the row
+ * has no record. */
+struct node *edge_node(const struct directory *d, struct orgtx *o, struct arena *a,
+	const struct attr *attr, uint64_t row, bool direct);
+
+/* All elements of members or groups of a resource; NULL when it has none, or more than limit (*over). */
+const struct node *edge_nodes(const struct directory *d, struct orgtx *o, struct arena *a,
+	const struct attr *attr, uint64_t row, uint64_t limit, bool *over);
+
+#endif

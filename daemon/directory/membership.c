@@ -1,0 +1,187 @@
+#include "daemon/directory/directory.h"
+
+#include "base/banned.h"
+
+/* A set of rows: open addressing, at most half full. Row 0 is none. */
+struct row_set {
+	struct arena *arena;
+	uint64_t *slots;
+	size_t count, cap;
+};
+
+static size_t
+slot_of(const struct row_set *s, uint64_t row)
+{
+	size_t at = (size_t)(row * 0x9E3779B97F4A7C15u >> 20) & (s->cap - 1);
+
+	while (s->slots[at] != 0 && s->slots[at] != row)
+		at = (at + 1) & (s->cap - 1);
+	return at;
+}
+
+/* false: it was there. */
+static bool
+row_set_add(struct row_set *s, uint64_t row)
+{
+	size_t at;
+
+	if (s->count * 2 >= s->cap) {
+		struct row_set grown = { s->arena, NULL, s->count, s->cap == 0 ? 32 : s->cap * 2 };
+
+		grown.slots = ARENA_ARRAY(s->arena, uint64_t, grown.cap);
+		for (size_t i = 0; i < s->cap; i++)
+			if (s->slots[i] != 0)
+				grown.slots[slot_of(&grown, s->slots[i])] = s->slots[i];
+		*s = grown;
+	}
+	at = slot_of(s, row);
+	if (s->slots[at] == row)
+		return false;
+	s->slots[at] = row;
+	s->count++;
+	return true;
+}
+
+struct found {
+	struct arena *arena;
+	struct membership *list;
+	size_t count, cap;
+	struct row_set seen;
+};
+
+static void
+found_add(struct found *f, uint64_t group, bool direct)
+{
+	if (!row_set_add(&f->seen, group))
+		return;
+	if (f->count == f->cap) {
+		size_t cap = f->cap == 0 ? 16 : f->cap * 2;
+		struct membership *grown = ARENA_ARRAY(f->arena, struct membership, cap);
+
+		if (f->count > 0)
+			memcpy(grown, f->list, f->count * sizeof(*grown));
+		f->list = grown;
+		f->cap = cap;
+	}
+	f->list[f->count++] = (struct membership){ group, direct };
+}
+
+static void
+add_groups_of(struct found *f, struct orgtx *o, uint64_t member, bool direct)
+{
+	enum { STEP = 64 };
+	uint64_t groups[STEP], after = 0;
+	size_t n;
+
+	do {
+		n = edge_list(o, EDGE_GROUPS, member, after, groups, STEP);
+		for (size_t i = 0; i < n; i++)
+			found_add(f, groups[i], direct);
+		if (n > 0)
+			after = groups[n - 1];
+	} while (n == STEP);
+}
+
+size_t
+membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct membership **out)
+{
+	struct found f = { .arena = a, .seen = { .arena = a } };
+
+	add_groups_of(&f, o, member, true);
+	for (size_t i = 0; i < f.count; i++)
+		add_groups_of(&f, o, f.list[i].group, false);
+	*out = f.list;
+	return f.count;
+}
+
+struct slice
+display_of(const struct directory *d, const struct record *r)
+{
+	const struct attr *display = r->type->code == TYPE_USER ? d->user_display : d->group_display;
+	struct slice text;
+
+	if (record_field(d->schema, r, display, &text))
+		return text;
+	if (r->type->code == TYPE_USER && record_field(d->schema, r, d->user_name, &text))
+		return text;
+	return SLICE("");
+}
+
+static void
+add_text(struct arena *a, struct node *object, const char *name, struct slice text)
+{
+	const struct attr *sub = attr_sub(object->attr, slice_of(name));
+
+	if (sub != NULL && text.len > 0) {
+		struct node *n = node_new(a, sub, NODE_VALUE);
+
+		n->text = arena_dup(a, text);
+		node_append(object, n);
+	}
+}
+
+struct node *
+edge_node(const struct directory *d, struct orgtx *o, struct arena *a, const struct attr *attr,
+	uint64_t row, bool direct)
+{
+	struct node *e = node_new(a, attr, NODE_OBJECT);
+	struct record r;
+	char id[UUID_TEXT];
+
+	if (!record_get(o, row, &r))
+		return NULL;
+	uuid_format(&r.id, id);
+	add_text(a, e, "value", (struct slice){ id, UUID_TEXT });
+	add_text(a, e, "display", display_of(d, &r));
+	if (attr->source == SOURCE_MEMBERS)
+		add_text(a, e, "type", r.type->name);
+	else
+		add_text(a, e, "type", direct ? SLICE("direct") : SLICE("indirect"));
+	return e;
+}
+
+static const struct node *
+group_nodes(const struct directory *d, struct orgtx *o, struct arena *a, const struct attr *attr,
+	uint64_t row)
+{
+	struct node *list = node_new(a, attr, NODE_LIST), *e;
+	struct membership *groups;
+	size_t n = membership_list(o, a, row, &groups);
+
+	for (size_t i = 0; i < n; i++)
+		if ((e = edge_node(d, o, a, attr, groups[i].group, groups[i].direct)) != NULL)
+			node_append(list, e);
+	return n > 0 ? list : NULL;
+}
+
+const struct node *
+edge_nodes(const struct directory *d, struct orgtx *o, struct arena *a, const struct attr *attr,
+	uint64_t row, uint64_t limit, bool *over)
+{
+	enum { STEP = 256 };
+	struct node *list, *e, *last = NULL;
+	uint64_t members[STEP], after = 0;
+	size_t n;
+
+	*over = false;
+	if (attr->source == SOURCE_GROUPS)
+		return group_nodes(d, o, a, attr, row);
+	*over = edge_count(o, EDGE_MEMBERS, row) > limit;
+	if (*over)
+		return NULL;
+	list = node_new(a, attr, NODE_LIST);
+	while ((n = edge_list(o, EDGE_MEMBERS, row, after, members, STEP)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			e = edge_node(d, o, a, attr, members[i], true);
+			if (e == NULL)
+				continue;
+			if (last == NULL)
+				node_append(list, e);
+			else
+				last->next = e; /* node_append() walks: too slow for a long list */
+			last = e;
+		}
+		after = members[n - 1];
+	}
+	return last != NULL ? list : NULL;
+}

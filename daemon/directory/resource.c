@@ -1,0 +1,345 @@
+#include "daemon/directory/directory.h"
+
+#include "daemon/directory/member_set.h"
+
+#include "base/banned.h"
+
+void
+directory_init(struct directory *d, const struct schema_set *schema, const struct guard_options *guard,
+	uint64_t scan_limit)
+{
+	const struct resource_type *user = schema_type(schema, TYPE_USER);
+	const struct resource_type *group = schema_type(schema, TYPE_GROUP);
+
+	*d = (struct directory){ .schema = schema,
+		.guard = *guard,
+		.scan_limit = scan_limit,
+		.active = attr_find(user, SLICE("active")),
+		.user_name = attr_find(user, SLICE("userName")),
+		.user_display = attr_find(user, SLICE("displayName")),
+		.groups = attr_find(user, SLICE("groups")),
+		.group_display = attr_find(group, SLICE("displayName")),
+		.members = attr_find(group, SLICE("members")) };
+}
+
+/* ---- What is decided before anything is put ---- */
+
+enum rc
+resource_find(struct orgtx *o, const struct resource_type *type, const struct uuid *id, uint64_t *row,
+	struct record *out, struct err *err)
+{
+	char text[UUID_TEXT];
+
+	if (row_by_id(o, id, row) && row_type(*row) == type->code && record_get(o, *row, out))
+		return RC_OK;
+	uuid_format(id, text);
+	return fail(err, RC_NOT_FOUND, "", "there is no %.*s with the id \"%.*s\"",
+		SLICE_ARG(type->name), UUID_TEXT, text);
+}
+
+static bool
+lists(const uint64_t *tags, size_t count, uint64_t revision)
+{
+	for (size_t i = 0; i < count; i++)
+		if (tags[i] == revision)
+			return true;
+	return false;
+}
+
+enum rc
+precondition_check(const struct precondition *pre, uint64_t revision, struct err *err)
+{
+	if (pre == NULL)
+		return RC_OK;
+	if (pre->if_match && !pre->if_match_any && !lists(pre->match, pre->match_count, revision))
+		return fail(err, RC_PRECONDITION_FAILED, "",
+			"If-Match does not name the present version, W/\"%llu\"",
+			(unsigned long long)revision);
+	if (pre->if_none_match && (pre->if_none_match_any ||
+		lists(pre->none_match, pre->none_match_count, revision)))
+		return fail(err, RC_PRECONDITION_FAILED, "", "If-None-Match names the present version");
+	return RC_OK;
+}
+
+/* RFC 7643 section 4.2 does not ask for unique group names, but IdPs find groups by them. */
+static bool
+must_be_unique(const struct directory *d, const struct attr *attr, enum dialect dialect)
+{
+	if (attr == d->group_display)
+		return dialect == DIALECT_TOLERANT;
+	return attr->indexed && attr->uniqueness != UNIQUE_NONE && attr->source == SOURCE_FIELDS;
+}
+
+static enum rc
+check_unique(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct resource_type *type, const struct node *root, uint64_t self, struct err *err)
+{
+	for (const struct node *n = root->child; n != NULL; n = n->next) {
+		uint64_t rows[2];
+		struct slice key;
+		size_t found;
+
+		if (n->kind != NODE_VALUE || !must_be_unique(d, n->attr, w->dialect))
+			continue;
+		if (!index_key_of(a, n->attr, w->actor.connection, n, false, &key))
+			return fail(err, RC_INVALID_VALUE, "", "%.*s can't hold this value",
+				SLICE_ARG(n->attr->name));
+		found = index_list(o, n->attr->id, type->code, key, 0, rows, 2);
+		for (size_t i = 0; i < found; i++)
+			if (rows[i] != self)
+				return fail(err, RC_UNIQUENESS, "",
+					"%.*s \"%.*s\" is taken by another %.*s of this organization",
+					SLICE_ARG(n->attr->name),
+					(int)(n->text.len < 150 ? n->text.len : 150), n->text.p,
+					SLICE_ARG(type->name));
+	}
+	return RC_OK;
+}
+
+/* RFC 7644 section 3.5.1: what is immutable must be repeated as it is. */
+static enum rc
+check_immutable(const struct node *old, const struct node *root, struct err *err)
+{
+	for (const struct node *had = old->child; had != NULL; had = had->next) {
+		const struct node *now;
+
+		if (had->attr->mutability != ATTR_IMMUTABLE || had->attr->source != SOURCE_FIELDS)
+			continue;
+		now = node_child(root, had->attr);
+		if (now == NULL || !node_equal(had, now))
+			return fail(err, RC_MUTABILITY, "", "%.*s can't be changed once it is set",
+				SLICE_ARG(had->attr->name));
+	}
+	return RC_OK;
+}
+
+static bool
+is_active(const struct directory *d, const struct node *root)
+{
+	const struct node *n = node_child(root, d->active);
+
+	return n == NULL || n->boolean;
+}
+
+/* How many users a change from old to root deactivates: one or none. */
+static uint64_t
+deactivated(const struct directory *d, const struct resource_type *type, const struct node *old,
+	const struct node *root)
+{
+	return type->code == TYPE_USER && is_active(d, old) && !is_active(d, root) ? 1 : 0;
+}
+
+/* ---- Putting ---- */
+
+static void
+put_edges(struct orgtx *o, uint64_t group, const struct member_changes *m)
+{
+	for (size_t i = 0; i < m->remove_count; i++)
+		(void)edge_remove(o, group, m->remove[i]);
+	if (m->add_count > 64)
+		(void)edge_add_many(o, group, m->add, m->add_count);
+	else
+		for (size_t i = 0; i < m->add_count; i++)
+			(void)edge_add(o, group, m->add[i]);
+}
+
+static struct slice
+pack(const struct directory *d, struct arena *a, const struct record *header, const struct node *root,
+	uint32_t space, const struct record *old)
+{
+	struct buf b = BUF_INIT;
+	struct slice packed;
+
+	record_pack(&b, d->schema, header, root, space, old);
+	packed = arena_dup(a, buf_as_slice(&b));
+	buf_release(&b);
+	return packed;
+}
+
+enum rc
+resource_create(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct resource_type *type, const struct uuid *id, const struct resource_in *in,
+	struct written *out, struct err *err)
+{
+	struct record header = { .type = type, .id = *id, .created = w->actor.now,
+		.modified = w->actor.now };
+	struct member_edit edit = { .kind = MEMBER_ADD, .members = in->members };
+	struct member_changes members = { .add = NULL };
+	enum rc rc;
+
+	if ((rc = check_unique(d, o, w, a, type, in->root, 0, err)) != RC_OK)
+		return rc;
+	if (in->members.count > 0 &&
+		(rc = member_changes_of(d, o, a, 0, d->members, &edit, &members, err)) != RC_OK)
+		return rc;
+	header.revision = change_begin(o, &w->actor);
+	out->packed = pack(d, a, &header, in->root, w->actor.connection, NULL);
+	out->row = record_create(o, type->code, out->packed);
+	put_edges(o, out->row, &members);
+	change_end(o);
+	return RC_OK;
+}
+
+/* What a PUT and a PATCH have in common: an existing resource and the tree that shall take its place. */
+struct update {
+	const struct resource_type *type;
+	uint64_t row;
+	struct record old;
+	struct node *old_root, *root;
+	struct member_changes members;
+};
+
+static enum rc
+update_begin(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct uuid *id, const struct precondition *pre, struct update *u, struct err *err)
+{
+	struct slice fields;
+	enum rc rc;
+
+	if ((rc = resource_find(o, u->type, id, &u->row, &u->old, err)) != RC_OK ||
+		(rc = precondition_check(pre, u->old.revision, err)) != RC_OK)
+		return rc;
+	fields = arena_dup(a, u->old.fields); /* the store's bytes move with the first put */
+	u->old.fields = fields;
+	u->old_root = record_unpack(a, d->schema, &u->old, w->actor.connection);
+	if (u->old_root == NULL)
+		return fail(err, RC_INTERNAL, "", "the stored resource is damaged");
+	return RC_OK;
+}
+
+static enum rc
+update_finish(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	struct update *u, struct written *out, struct err *err)
+{
+	struct record header = u->old, made;
+	bool same;
+	enum rc rc;
+
+	out->row = u->row;
+	header.revision = orgtx_stat(o)->revision + 1;
+	header.modified = w->actor.now > u->old.modified ? w->actor.now : u->old.modified + 1;
+	out->packed = pack(d, a, &header, u->root, w->actor.connection, &u->old);
+	if (!record_parse(d->schema, out->packed, &made))
+		return fail(err, RC_INTERNAL, "", "the resource could not be packed");
+	same = slice_eq(made.fields, u->old.fields);
+	if (same && u->members.add_count == 0 && u->members.remove_count == 0) {
+		out->packed = pack(d, a, &u->old, u->old_root, w->actor.connection, &u->old);
+		return RC_OK;
+	}
+	if ((rc = check_unique(d, o, w, a, u->type, u->root, u->row, err)) != RC_OK ||
+		(rc = member_check_cycle(o, a, u->row, &u->members, err)) != RC_OK ||
+		(rc = guard_admit(&d->guard, o, &w->actor, deactivated(d, u->type, u->old_root, u->root),
+			 u->members.remove_count, err)) != RC_OK)
+		return rc;
+	(void)change_begin(o, &w->actor);
+	record_replace(o, u->row, out->packed);
+	put_edges(o, u->row, &u->members);
+	change_end(o);
+	return RC_OK;
+}
+
+/* What a PUT can't clear: what is readOnly, and the password (never returned, so a client that sends back what it
+ * read does not have it). */
+static void
+carry_over(struct arena *a, const struct node *old, struct node *root)
+{
+	for (const struct node *had = old->child; had != NULL; had = had->next)
+		if (had->attr->source == SOURCE_FIELDS && node_child(root, had->attr) == NULL &&
+			(had->attr->mutability == ATTR_READ_ONLY ||
+				had->attr->prepare == PREPARE_PASSWORD))
+			node_insert(root, node_copy(a, had));
+}
+
+enum rc
+resource_replace(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct resource_type *type, const struct uuid *id, const struct precondition *pre,
+	const struct resource_in *in, struct written *out, struct err *err)
+{
+	struct member_edit edit = { .kind = MEMBER_REPLACE_ALL, .members = in->members };
+	struct update u = { .type = type };
+	enum rc rc;
+
+	if ((rc = update_begin(d, o, w, a, id, pre, &u, err)) != RC_OK)
+		return rc;
+	u.root = node_copy(a, in->root); /* the batch may run again with the same input */
+	carry_over(a, u.old_root, u.root);
+	if ((rc = check_immutable(u.old_root, u.root, err)) != RC_OK)
+		return rc;
+	if (type->code == TYPE_GROUP &&
+		(rc = member_changes_of(d, o, a, u.row, d->members, &edit, &u.members, err)) != RC_OK)
+		return rc;
+	return update_finish(d, o, w, a, &u, out, err);
+}
+
+enum rc
+resource_patch(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct resource_type *type, const struct uuid *id, const struct precondition *pre,
+	const struct patch *patch, struct written *out, struct err *err)
+{
+	const struct member_edit *edits = patch_member_edits(patch);
+	struct update u = { .type = type };
+	enum rc rc;
+
+	if ((rc = update_begin(d, o, w, a, id, pre, &u, err)) != RC_OK)
+		return rc;
+	u.root = node_copy(a, u.old_root);
+	if ((rc = patch_apply(a, patch, u.root, err)) != RC_OK)
+		return rc;
+	if (edits != NULL && (rc = member_changes_of(d, o, a, u.row, d->members, edits, &u.members,
+				     err)) != RC_OK)
+		return rc;
+	return update_finish(d, o, w, a, &u, out, err);
+}
+
+/* ---- Deleting ---- */
+
+/* A group whose member goes is another group than before: it gets the change's revision. */
+static void
+touch_groups_of(struct orgtx *o, const struct writer *w, uint64_t member, uint64_t revision)
+{
+	enum { STEP = 64 };
+	uint64_t groups[STEP], after = 0;
+	struct buf b = BUF_INIT;
+	size_t n;
+
+	while ((n = edge_list(o, EDGE_GROUPS, member, after, groups, STEP)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			struct record r;
+
+			if (!record_get(o, groups[i], &r))
+				continue;
+			r.revision = revision;
+			r.modified = w->actor.now > r.modified ? w->actor.now : r.modified + 1;
+			buf_clear(&b);
+			record_pack_as_is(&b, &r);
+			record_replace(o, groups[i], buf_as_slice(&b));
+		}
+		after = groups[n - 1];
+	}
+	buf_release(&b);
+}
+
+enum rc
+resource_delete(const struct directory *d, struct orgtx *o, const struct writer *w,
+	const struct resource_type *type, const struct uuid *id, const struct precondition *pre,
+	struct err *err)
+{
+	struct slice active;
+	struct record old;
+	uint64_t row, users = 0;
+	enum rc rc;
+
+	if ((rc = resource_find(o, type, id, &row, &old, err)) != RC_OK ||
+		(rc = precondition_check(pre, old.revision, err)) != RC_OK)
+		return rc;
+	/* A user who was deactivated before has been counted then. */
+	if (type->code == TYPE_USER)
+		users = !record_field(d->schema, &old, d->active, &active) || payload_bool(active);
+	if ((rc = guard_admit(&d->guard, o, &w->actor, users,
+		     type->code == TYPE_GROUP ? edge_count(o, EDGE_MEMBERS, row) : 0, err)) != RC_OK)
+		return rc;
+	touch_groups_of(o, w, row, change_begin(o, &w->actor));
+	(void)record_delete(o, row);
+	change_end(o);
+	return RC_OK;
+}
