@@ -2,7 +2,7 @@
  *
  * The tables are made once, at start, from the JSON files in schema/data/ (embedded in the
  * library). They are SCIM schema JSON with a few members of our own, all starting with "$", that
- * say how an attribute is stored; those are not published. Everything that validates, filters,
+ * say how an attribute is stored (schema/load.c lists them); those are not published. Everything that validates, filters,
  * patches, projects, indexes and prints is written over these tables, so that a new attribute or
  * resource type is a change of data.
  *
@@ -66,12 +66,13 @@ struct attr {
 	enum attr_mutability mutability;
 	enum attr_returned returned;
 	enum attr_uniqueness uniqueness;
-	enum attr_source source;
+	enum attr_source source; /* sub-attributes have their parent's */
 	enum attr_prepare prepare;
 	struct slice name;     /* "userName"; for an extension's container its URN */
 	struct slice json_key; /* "\"userName\":" */
-	const struct schema *schema; /* that defines it; NULL for the common attributes */
-	const struct attr *parent;   /* the complex attribute around it, up to the type's root */
+	const struct schema *schema; /* that defines it; NULL for a root and the common attributes */
+	const struct attr *parent;   /* the complex attribute around it, up to the type's root; each type
+	                                has its own copy of the common attributes, with ids of their own */
 	const struct attr *const *subs; /* of a complex one, in the order they are printed */
 	size_t sub_count;
 	const struct slice *canonical; /* canonicalValues */
@@ -82,7 +83,8 @@ struct attr {
 struct schema {
 	struct slice urn, name, description;
 	struct slice json; /* text of the Schema resource without meta, not closed: `{"schemas":…,"attributes":[…]` */
-	const struct attr *const *attrs;
+	struct slice json_interop; /* the same as DIALECT_INTEROP publishes it ("$dialect": "interop") */
+	const struct attr *const *attrs; /* without the common ones */
 	size_t attr_count;
 };
 
@@ -114,6 +116,7 @@ enum { TYPE_USER = 1, TYPE_GROUP = 2, TYPE_COUNT = 3 /* codes are below this */ 
 struct schema_set {
 	const struct resource_type *const *types; /* in the order they are published: User, Group */
 	size_t type_count;
+	const struct resource_type *by_code[TYPE_COUNT];
 	const struct schema *const *schemas; /* all, in the order they are published */
 	size_t schema_count;
 	const struct attr *by_id[ATTR_ID_MAX]; /* NULL where no attribute has the id */
@@ -139,7 +142,7 @@ const struct attr *attr_sub(const struct attr *complex, struct slice name);
 /* An attribute by its full path in the notation of RFC 7644 section 3.10: "userName", "name.givenName",
  * "urn:…:User:userName", "urn:…:enterprise:2.0:User:manager.displayName" (also with a dot behind the URN, as
  * Entra writes it), an extension's URN alone. Known URNs are matched first, then the rest is split.
- * NULL when the type has no such attribute. */
+ * NULL when the type has no such attribute; the core schema's URN alone is none. */
 const struct attr *attr_find(const struct resource_type *type, struct slice path);
 
 /* The path of an attribute for messages and for `attributes`: "name.givenName", "urn:…:User:department". */
