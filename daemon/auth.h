@@ -37,6 +37,9 @@ struct slice auth_challenge(struct slice authorization);
 /* Thread-safe: after a commit that changed orgs, connections or tokens. */
 void auth_changed(struct auth *a);
 
+/* Waits until the times of last use are written (at most once a minute otherwise): for whoever lists tokens. May block. */
+void auth_flush(struct auth *a);
+
 /* A new token and its hash. The text is secret: wipe it when it was handed over. */
 void token_generate(char text[TOKEN_TEXT + 1], uint8_t hash[TOKEN_HASH]);
 void token_hash(struct slice text, uint8_t hash[TOKEN_HASH]);

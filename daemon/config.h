@@ -39,7 +39,7 @@ struct config {
 };
 
 /* Reads and checks a file. Errors name file, line, setting and limit. The caller frees *out. */
-enum rc config_read(const char *file, struct config **out, struct err *err) MUSTCHECK;
+enum rc config_load(const char *file, struct config **out, struct err *err) MUSTCHECK;
 /* All defaults, for a store in this directory. */
 enum rc config_default(const char *data_directory, struct config **out, struct err *err) MUSTCHECK;
 void config_free(struct config *c);

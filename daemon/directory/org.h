@@ -38,7 +38,7 @@ enum { TOKENS_MAX = 50 /* live ones a connection */ };
 enum rc dir_token_add(struct txn *t, const struct connection *c, int64_t now, struct token *token,
 	struct err *err) MUSTCHECK;
 enum rc dir_token_find(struct txn *t, uint32_t org, uint32_t no, struct token *out, struct err *err) MUSTCHECK;
-/* *fresh (hash given; label and lifetime are taken over unless given) takes the place of token no, which ends at `old_until`
+/* *fresh (hash and expires given; the label is taken over unless given) takes the place of token no, which ends at `old_until`
  * at the latest. */
 enum rc dir_token_rotate(struct txn *t, uint32_t org, uint32_t no, int64_t now, int64_t old_until,
 	struct token *fresh, struct err *err) MUSTCHECK;

@@ -334,16 +334,18 @@ class Daemon:
     def write_config(self):
         cert, key = certificate()
         values = {
-            "data": str(self.data),
+            "data_directory": str(self.data),
             "listen": [f"https://127.0.0.1:{self.port}"],
             "public_url": self.url,
-            "certificate": cert,
-            "private_key": key,
+            "tls": {"certificate": cert, "private_key": key},
             # Tests of rates set their own; all others are not to meet them.
-            "rate_token": 1000000,
-            "rate_org": 1000000,
+            "rate": {"token": 1000000, "token_burst": 1000000, "org": 1000000, "org_burst": 1000000},
         }
-        values.update(self.extra)
+        for name, value in self.extra.items():
+            if isinstance(value, dict):
+                values[name] = {**values.get(name, {}), **value}
+            else:
+                values[name] = value
         self.config_path.write_text(to_config({k: v for k, v in values.items() if v is not None}))
 
     def start(self, wait=30):

@@ -1,0 +1,68 @@
+#include "protocol/frame.h"
+
+#include <assert.h>
+
+#include "base/banned.h"
+
+static uint32_t
+get_u32(const char *p)
+{
+	const unsigned char *u = (const unsigned char *)p;
+
+	return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | u[3];
+}
+
+static void
+put_u32(char *p, uint32_t v)
+{
+	p[0] = (char)(v >> 24);
+	p[1] = (char)(v >> 16);
+	p[2] = (char)(v >> 8);
+	p[3] = (char)v;
+}
+
+enum frame_result
+frame_decode(struct slice in, struct frame *out, size_t *used)
+{
+	size_t len;
+	unsigned type, flags;
+
+	*used = FRAME_HEAD;
+	if (in.len < FRAME_HEAD)
+		return FRAME_MORE;
+	len = get_u32(in.p);
+	type = (unsigned char)in.p[4];
+	flags = (unsigned char)in.p[5];
+	if (len > FRAME_PAYLOAD_MAX || type < FRAME_REQUEST || type > FRAME_STOP ||
+		(flags & ~(unsigned)(FRAME_LAST | FRAME_ERROR)) != 0 || in.p[6] != 0 || in.p[7] != 0)
+		return FRAME_BAD;
+	*used = FRAME_HEAD + len;
+	if (in.len < *used)
+		return FRAME_MORE;
+	out->type = (enum frame_type)type;
+	out->flags = (uint8_t)flags;
+	out->id = get_u32(in.p + 8);
+	out->payload = (struct slice){ in.p + FRAME_HEAD, len };
+	return FRAME_OK;
+}
+
+void
+frame_head(char out[FRAME_HEAD], enum frame_type type, uint8_t flags, uint32_t id, size_t len)
+{
+	assert(len <= FRAME_PAYLOAD_MAX);
+	put_u32(out, (uint32_t)len);
+	out[4] = (char)type;
+	out[5] = (char)flags;
+	out[6] = out[7] = 0;
+	put_u32(out + 8, id);
+}
+
+void
+frame_encode(struct buf *out, const struct frame *f)
+{
+	char head[FRAME_HEAD];
+
+	frame_head(head, f->type, f->flags, f->id, f->payload.len);
+	buf_put(out, head, sizeof(head));
+	buf_slice(out, f->payload);
+}
