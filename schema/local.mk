@@ -1,8 +1,12 @@
 noinst_LIBRARIES += libschema.a
 libschema_a_SOURCES = \
+	schema/datetime.c \
 	schema/embed.c \
 	schema/load.c schema/load.h \
-	schema/schema.c schema/schema.h
+	schema/node.c schema/node.h \
+	schema/precis.c \
+	schema/schema.c schema/schema.h \
+	schema/text.c schema/text.h
 libschema_a_CPPFLAGS = $(AM_CPPFLAGS) -DSCHEMA_DATA='"$(top_srcdir)/schema/data/"'
 
 SCHEMA_DATA_FILES = \
