@@ -1,5 +1,8 @@
 noinst_LIBRARIES += libprotocol.a
 libprotocol_a_SOURCES = \
+	protocol/bulk.c protocol/bulk.h \
+	protocol/bulk_refs.c \
+	protocol/discovery.c protocol/discovery.h \
 	protocol/frame.c protocol/frame.h \
 	protocol/json.c protocol/json.h \
 	protocol/projection.c \
