@@ -345,6 +345,8 @@ check_rules(struct loader *l, const char *where, const json_t *json, const struc
 		return mistake(l, where, "type %s can't have an index", type);
 	if (attr->indexed && edges)
 		return mistake(l, where, "\"$index\": edges have indexes of their own");
+	if (attr->indexed && attr->source == SOURCE_HEADER && attr->type != ATTR_DATETIME)
+		return mistake(l, where, "\"$index\": of the header only times are indexed");
 	if (attr->prepare != PREPARE_NONE && attr->type != ATTR_STRING)
 		return mistake(l, where, "type %s: \"$prepare\" has no meaning", type);
 	if (attr->prepare == PREPARE_PASSWORD && (attr->indexed || attr->returned != RETURNED_NEVER))

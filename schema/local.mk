@@ -5,6 +5,7 @@ libschema_a_SOURCES = \
 	schema/load.c schema/load.h \
 	schema/node.c schema/node.h \
 	schema/precis.c \
+	schema/record.c schema/record.h \
 	schema/schema.c schema/schema.h \
 	schema/text.c schema/text.h
 libschema_a_CPPFLAGS = $(AM_CPPFLAGS) -DSCHEMA_DATA='"$(top_srcdir)/schema/data/"'

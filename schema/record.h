@@ -7,7 +7,7 @@
  *             object: fields
  *             list:   elements, each varint length | payload
  *             externalId (SOURCE_SPACE): u32 space | text; the field may repeat, once a space
- * Fields stand in schema order. What has source HEADER, MEMBERS or GROUPS is not in the fields. times are ticks of
+ * Fields stand in schema order, externalIds first. Empty objects and lists are not packed. What has source HEADER, MEMBERS or GROUPS is not in the fields. times are ticks of
  * 100 ns since 1970. password holds the PHC string of its hash.
  *
  * The packed form is parsed with no allocation and printed as JSON without a tree (protocol/scim_write.h). */
@@ -56,8 +56,8 @@ bool record_field(const struct schema_set *set, const struct record *r, const st
 /* The externalId in one space; empty when there is none. */
 struct slice record_external_id(const struct schema_set *set, const struct record *r, uint32_t space);
 
-/* As a tree for one space: fields, the space's externalId, and id and meta.* (not schemas) as nodes of their own.
- * NULL on damaged bytes. */
+/* As a tree for one space: fields, the space's externalId, and id and meta.* (not schemas, nor meta.location, which
+ * depends on the door) as nodes of their own. Texts are borrowed from the record's bytes. NULL on damaged bytes. */
 struct node *record_unpack(struct arena *a, const struct schema_set *set, const struct record *r,
 	uint32_t space);
 
@@ -77,15 +77,16 @@ struct index_key {
 	struct slice key;
 };
 
-/* All index entries of a record, without repeats: for each attribute with "$index" each value's key; meta.lastModified
- * too. externalId's key is u32 space (big-endian) before the text. The result lives in the arena. */
+/* All index entries of a record, sorted by (attribute, key) and without repeats: for each attribute with "$index" each value's
+ * key; meta.lastModified too. externalId's key is u32 space (big-endian) before the text. The result lives in the arena. */
 size_t record_index_keys(struct arena *a, const struct schema_set *set, const struct record *r,
 	struct index_key **out);
 
 /* The key of one simple value of an indexed attribute, for look-ups: texts prepared as the attribute asks; a text
- * longer than INDEX_KEY_MAX - 32 keeps its beginning and the SHA-256 of the whole, so equal keys still mean equal texts.
- * false when the text can't be a value of the attribute (a userName that PRECIS refuses). exact_prefix: without the hash, for a
- * search of texts that start so. */
+ * longer than INDEX_KEY_MAX - 36 keeps its beginning and the SHA-256 of the whole, so equal keys still mean equal texts (texts that
+ * differ only behind the beginning are in the order of their hashes). false when the text can't be a value of the
+ * attribute (a userName that PRECIS refuses). prefix: without the hash, for a search of texts that start so, and never
+ * refused. */
 bool index_key_of(struct arena *a, const struct attr *attr, uint32_t space, const struct node *value,
 	bool prefix, struct slice *key);
 
