@@ -1,3 +1,15 @@
+noinst_LIBRARIES += libstore.a
+libstore_a_SOURCES = \
+	daemon/store/broken.c \
+	daemon/store/edge.c \
+	daemon/store/index.c \
+	daemon/store/journal.c \
+	daemon/store/org.c \
+	daemon/store/store.c daemon/store/store.h \
+	daemon/store/store_private.h \
+	daemon/store/store_record.c \
+	daemon/store/txn.c
+
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/auth.c daemon/auth.h \
@@ -7,5 +19,4 @@ libdaemon_a_SOURCES = \
 	daemon/directory/org.c daemon/directory/org.h \
 	daemon/exchange.h \
 	daemon/rate.c daemon/rate.h \
-	daemon/server.h \
-	daemon/store/store.h
+	daemon/server.h

@@ -8,12 +8,19 @@
  *   stat      org                              struct org_stat: what every write changes
  *   conn      org | connection                 struct connection
  *   token     SHA-256 of the token             struct token
+ *   tokenno   org | token number               SHA-256 of the token
  *   rec       org | row                        packed record (schema/record.h)
  *   id        org | uuid                       row
  *   idx       org | attr id | type | value     row, DUPFIXED; attr id 0 with no value: all rows of a type
  *   member    org | group row                  member row, DUPFIXED: a membership edge,
  *   group     org | member row                 group row, DUPFIXED: and its mirror
  *   journal   org | revision                   entry
+ *
+ * An entry of the journal (integers little-endian):
+ *   u8 layout version (1) | u8 door | u32 connection | u32 token | i64 ticks | changes
+ *   change = u8 kind | u64 row | what the kind adds:
+ *            create, replace: u32 length | packed record;  delete: nothing (its edges go with it);
+ *            edge added, edge removed: u64 member row (row is the group's)
  *
  * Errors of the store are sticky in a transaction: after the first failure its calls do nothing, look-ups find nothing, and
  * txn_rc() (or the commit) tells. "Not there" is not a failure. Slices from the store are borrowed until the
@@ -91,6 +98,7 @@ struct org_stat {
 	uint64_t rows[TYPE_COUNT]; /* records by type code */
 	uint64_t active_users;
 	uint64_t edges;
+	uint32_t next_connection, next_token; /* numbers are not given twice */
 };
 
 bool org_by_key(struct txn *t, struct slice key, struct org *out);
