@@ -105,7 +105,7 @@ const struct setting config_settings[] = {
 		"Resources on a page at most (filter.maxResults)."),
 	NUMBER("scim.scan_limit", scan_limit, 1000, 100000000, 200000, "resources", false,
 		"Resources examined for a filter that no index serves; beyond that the answer is tooMany."),
-	NUMBER("scim.cursor_timeout", cursor_timeout, 60, 604800, 3600, "seconds", false,
+	NUMBER("scim.cursor_timeout", cursor_timeout, 1, 604800, 3600, "seconds", false,
 		"How long a page's cursor can be used."),
 	NUMBER("scim.bulk_operations", bulk_operations, 1, 100000, 1000, "operations", false,
 		"Operations in one bulk request (bulk.maxOperations)."),
