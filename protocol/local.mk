@@ -3,8 +3,10 @@ libprotocol_a_SOURCES = \
 	protocol/bulk.c protocol/bulk.h \
 	protocol/bulk_refs.c \
 	protocol/discovery.c protocol/discovery.h \
+	protocol/filter.h protocol/filter_match.c protocol/filter_parse.c \
 	protocol/frame.c protocol/frame.h \
 	protocol/json.c protocol/json.h \
+	protocol/patch.h protocol/patch_apply.c protocol/patch_private.h protocol/patch_read.c \
 	protocol/projection.c \
 	protocol/resource_check.c protocol/resource_check.h \
 	protocol/scim.h \

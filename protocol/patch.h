@@ -1,4 +1,13 @@
-/* PATCH (RFC 7644 section 3.5.2): decoded and checked before the write, applied inside it. */
+/* PATCH (RFC 7644 section 3.5.2): decoded and checked before the write, applied inside it.
+ *
+ * What a dialect takes:
+ *   tolerant  `op` in any case, no `schemas`; dotted and qualified names, and whole paths, as members of a value without
+ *             path; read-only and unknown members there are passed over; an element that `attr[filter].sub` does not find is
+ *             made from the filter's eq terms; `remove` with a list of values; a single value for a list and a list of
+ *             one for a single value; what is not there can be removed
+ *   strict    RFC 7644 to the letter
+ *   interop   draft-zollner-scim-interop-profile: each operation has a path, a replaced complex attribute is replaced whole,
+ *             a filter in add and replace is followed by a sub-attribute */
 #ifndef PROTOCOL_PATCH_H
 #define PROTOCOL_PATCH_H
 
@@ -7,10 +16,11 @@
 
 struct patch;
 
-enum { PATCH_OPERATIONS_MAX = 10000 };
+/* STEPS: comparisons of elements that applying one patch may cost; it is spent inside the one thread that writes. */
+enum { PATCH_OPERATIONS_MAX = 10000, PATCH_STEPS_MAX = 4000000 };
 
-/* Reads a PatchOp message. All that needs no resource is decided here: paths, types of values, mutability. Dialects differ as
- * docs/SCIM.md says. */
+/* Reads a PatchOp message. All that needs no resource is decided here: paths, types of values, mutability. Errors of one operation
+ * among several say which. */
 enum rc patch_read(struct arena *a, const struct schema_set *set, const struct resource_type *type,
 	const json_t *body, const struct read_options *options, struct patch **out, struct err *err)
 	MUSTCHECK;
@@ -41,7 +51,8 @@ const struct member_edit *patch_member_edits(const struct patch *p);
 
 /* Applies all operations in order to a tree (record_unpack()'s), which is changed in place; on failure it is spoilt and the caller drops
  * it. May be called again for another tree: the patch itself is not changed. The result is checked as a whole
- * (required attributes, primary). */
+ * (required attributes, primary). Values that are there already stay as they are, so a patch that changes nothing
+ * leaves an equal tree. */
 enum rc patch_apply(struct arena *a, const struct patch *p, struct node *root, struct err *err) MUSTCHECK;
 
 #endif
