@@ -1,0 +1,31 @@
+# The load generator and the data of the bench; `make bench` and `make scale` build and run them.
+bench_common = \
+	tools/bench/person.c tools/bench/person.h \
+	tools/bench/histogram.c tools/bench/histogram.h
+bench_programs = tools/bench/rload tools/bench/people
+
+EXTRA_PROGRAMS += tools/bench/rload tools/bench/people
+tools_bench_rload_SOURCES = $(bench_common) \
+	tools/bench/client.c tools/bench/client.h \
+	tools/bench/rload.c \
+	tools/bench/workload.c tools/bench/workload.h
+tools_bench_rload_LDADD = libbase.a $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lm
+tools_bench_people_SOURCES = tools/bench/people.c $(bench_common)
+tools_bench_people_LDADD = libbase.a -lm
+
+if HAVE_LDAP
+EXTRA_PROGRAMS += tools/bench/ldapload
+bench_programs += tools/bench/ldapload
+tools_bench_ldapload_SOURCES = tools/bench/ldapload.c $(bench_common)
+tools_bench_ldapload_LDADD = libbase.a $(LDAP_LIBS) -lm
+endif
+CLEANFILES += $(bench_programs)
+
+EXTRA_DIST += tools/bench/run.sh tools/bench/scale.sh tools/bench/lib.sh
+
+# BENCH: the rows to measure, all when empty.
+bench: all $(bench_programs)
+	BUILD=$(abs_builddir) bash $(srcdir)/tools/bench/run.sh $(BENCH)
+scale: all $(bench_programs)
+	BUILD=$(abs_builddir) bash $(srcdir)/tools/bench/scale.sh
+.PHONY: bench scale
