@@ -74,6 +74,12 @@ fixture_clear(void **state)
 	return 0;
 }
 
+static void
+fixture_decref(void *json)
+{
+	json_decref(json);
+}
+
 /* A JSON value of any kind; freed with the arena. Single quotes stand for double ones. */
 static inline json_t *
 json_of(struct fixture *f, const char *text)
@@ -88,7 +94,7 @@ json_of(struct fixture *f, const char *text)
 	json = json_loadb(copy.p, copy.len, JSON_DECODE_ANY, &error);
 	if (json == NULL)
 		fail_msg("%s: %s", error.text, text);
-	arena_on_free(f->a, (void (*)(void *))(uintptr_t)json_delete, json);
+	arena_on_free(f->a, fixture_decref, json);
 	return json;
 }
 
