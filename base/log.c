@@ -5,8 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-
 #include "base/banned.h"
 
 static _Atomic int threshold = LOG_INFO;
@@ -23,16 +21,31 @@ log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
+/* The part up to the second is kept: a busy thread logs many lines in one. */
 static void
 put_time(struct buf *b)
 {
+	static _Thread_local char text[sizeof("ts=-2147481748-01-01T00:00:00.")];
+	static _Thread_local time_t second;
+	static _Thread_local int len;
 	struct timespec now;
-	struct tm tm;
+	long ms;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &tm);
-	buf_printf(b, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
+	if (len == 0 || now.tv_sec != second) {
+		struct tm tm;
+
+		(void)gmtime_r(&now.tv_sec, &tm);
+		len = snprintf(text, sizeof(text), "ts=%04d-%02d-%02dT%02d:%02d:%02d.",
+			tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		second = now.tv_sec;
+	}
+	ms = now.tv_nsec / 1000000;
+	buf_put(b, text, (size_t)len);
+	buf_char(b, (char)('0' + ms / 100));
+	buf_char(b, (char)('0' + ms / 10 % 10));
+	buf_char(b, (char)('0' + ms % 10));
+	buf_char(b, 'Z');
 }
 
 static bool
@@ -48,25 +61,44 @@ is_plain(struct slice s)
 }
 
 void
+log_append(struct buf *to, enum log_level level, const char *event, const struct log_field *fields, size_t n)
+{
+	static const struct slice levels[] = { SLICE_INIT(" level=error event="),
+		SLICE_INIT(" level=warn event="), SLICE_INIT(" level=info event="),
+		SLICE_INIT(" level=debug event=") };
+
+	put_time(to);
+	buf_slice(to, levels[level]);
+	buf_slice(to, slice_of(event));
+	for (size_t i = 0; i < n; i++) {
+		buf_char(to, ' ');
+		buf_slice(to, slice_of(fields[i].key));
+		buf_char(to, '=');
+		if (fields[i].text.p == NULL)
+			buf_i64(to, fields[i].number);
+		else if (is_plain(fields[i].text))
+			buf_slice(to, fields[i].text);
+		else
+			buf_json_string(to, fields[i].text);
+	}
+	buf_char(to, '\n');
+}
+
+void
+log_flush(struct buf *lines)
+{
+	/* A log that cannot be written is no reason to stop serving. */
+	if (lines->len > 0 && write(STDERR_FILENO, lines->p, lines->len) < 0) {
+	}
+	buf_clear(lines);
+}
+
+void
 log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
 	struct buf b = BUF_INIT;
 
-	put_time(&b);
-	buf_printf(&b, " level=%s event=%s", names[level], event);
-	for (size_t i = 0; i < n; i++) {
-		buf_printf(&b, " %s=", fields[i].key);
-		if (fields[i].text.p == NULL)
-			buf_i64(&b, fields[i].number);
-		else if (is_plain(fields[i].text))
-			buf_slice(&b, fields[i].text);
-		else
-			buf_json_string(&b, fields[i].text);
-	}
-	buf_char(&b, '\n');
-	/* A log that cannot be written is no reason to stop serving. */
-	if (write(STDERR_FILENO, b.p, b.len) < 0) {
-	}
+	log_append(&b, level, event, fields, n);
+	log_flush(&b);
 	buf_release(&b);
 }

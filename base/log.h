@@ -5,7 +5,7 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include "base/slice.h"
+#include "base/buf.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
@@ -24,6 +24,11 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+
+/* For who logs very often: appends the line to a buffer instead, to be written with others by log_flush(), which empties it. */
+void log_append(struct buf *to, enum log_level level, const char *event, const struct log_field *fields,
+	size_t n);
+void log_flush(struct buf *lines);
 
 #define log_event(level, event, ...) \
 	do { \

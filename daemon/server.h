@@ -1,5 +1,9 @@
 /* The HTTPS door: listeners, TLS, connections, worker threads.
  *
+ * Memory, at most: a connection at rest costs about 12 KiB over TLS and 1 KiB without (its OpenSSL state; buffers are the worker's and are
+ * lent while bytes move). One with a request under way adds the head and body as far as received (limits.head + max_body), its
+ * arena, and at most 256 KiB and one answer of bytes that its client has not taken yet.
+ *
  * One event loop a worker; every worker listens by itself (SO_REUSEPORT). TLS is OpenSSL on the non-blocking socket, from libevent's
  * own events, with read-ahead. The server knows HTTP and nothing of SCIM. */
 #ifndef DAEMON_SERVER_H
@@ -17,10 +21,17 @@ struct server_options {
 	size_t max_connections; /* in all; above it new ones are closed at once */
 	size_t max_body;        /* bytes: TOO_LARGE names it */
 	struct http_limits limits;
-	unsigned head_timeout, body_timeout, write_timeout, idle_timeout; /* seconds */
+	/* Seconds. head: TLS handshake, and from the first byte of a request to the end of its head. body: for each further 64 KiB.
+	 * write: in which a reader takes nothing. idle: between requests. */
+	unsigned head_timeout, body_timeout, write_timeout, idle_timeout;
 	bool gzip;
+	bool access_log; /* a line a request, level info; the path without its query, which may hold personal data */
 	exchange_handler *handler;
-	void *arg;
+	/* Called, when set, as soon as the head of a request is there whose body is not (a long one, or one that waits for
+	 * 100 Continue), with x->body empty: may answer at once (401, 404), which refuses the body and closes the connection; otherwise it
+	 * leaves the exchange alone and handler is called when the body is complete. */
+	exchange_handler *admit;
+	void *arg; /* of handler and admit */
 };
 
 /* Binds all listeners (so that privileges can be dropped after), does not accept yet. Options are copied. */
@@ -30,8 +41,10 @@ enum rc server_start(struct server *s, struct err *err) MUSTCHECK; /* starts the
 enum rc server_reload_tls(struct server *s, struct err *err) MUSTCHECK;
 /* The port of the n-th listener: for port 0 in the URL. */
 int server_port(const struct server *s, size_t n);
-/* Stops accepting, lets exchanges under way finish for at most `grace` seconds, closes everything, joins the threads. */
+/* Stops accepting, closes idle connections, lets exchanges under way finish for at most `grace` seconds (their answers say
+ * "Connection: close"), cuts the rest, joins the threads. worker_post() stays safe until server_free(), yet what is posted after is not run. */
 void server_stop(struct server *s, unsigned grace);
+/* Stops with no grace when that was not done. NULL is fine. */
 void server_free(struct server *s);
 
 struct server_stats {

@@ -36,7 +36,9 @@ struct http_request {
 enum http_parse { HTTP_MORE, HTTP_DONE, HTTP_BAD };
 
 /* data begins at a request (blank lines before it are passed over, RFC 9112 section 2.2). HTTP_BAD: *rc and err say why; the
- * connection must be closed after the answer. */
+ * connection must be closed after the answer. HTTP_MORE: call again with more bytes, from the same beginning; however the bytes
+ * are split, the result is the same. Repeated Accept or Accept-Encoding lines are read as absent ones, other repeated headers
+ * that are kept here are refused. */
 enum http_parse http_parse_head(struct slice data, const struct http_limits *limits,
 	struct http_request *out, enum rc *rc, struct err *err);
 
@@ -44,10 +46,11 @@ enum http_parse http_parse_head(struct slice data, const struct http_limits *lim
 struct http_chunked {
 	uint64_t left; /* of the chunk under way */
 	unsigned char state;
-	size_t trailer;
+	size_t overhead; /* bytes of extensions and trailers so far: limited */
 };
 
-/* Takes bytes off *in and gives a run of body bytes in *out (may be empty). HTTP_DONE: the end, with its trailers (dropped), was taken. */
+/* Takes bytes off *in and gives a run of body bytes in *out (may be empty): call again while *in is not empty. HTTP_DONE:
+ * the end, with its trailers (dropped), was taken; what is left of *in belongs to the next request. HTTP_BAD: malformed. */
 enum http_parse http_chunked_next(struct http_chunked *c, struct slice *in, struct slice *out);
 
 /* Percent-decoding of a path segment, or of a query value (plus: "+" is a space). false on a broken escape or on

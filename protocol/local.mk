@@ -5,8 +5,8 @@ libprotocol_a_SOURCES = \
 	protocol/discovery.c protocol/discovery.h \
 	protocol/filter.h protocol/filter_match.c protocol/filter_parse.c \
 	protocol/frame.c protocol/frame.h \
+	protocol/http.c protocol/http.h protocol/http_fields.c \
 	protocol/json.c protocol/json.h \
-	protocol/list.c protocol/list.h \
 	protocol/patch.h protocol/patch_apply.c protocol/patch_private.h protocol/patch_read.c \
 	protocol/projection.c \
 	protocol/resource_check.c protocol/resource_check.h \
