@@ -13,16 +13,36 @@ libstore_a_SOURCES = \
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/auth.c daemon/auth.h \
+	daemon/committer.c daemon/committer.h \
 	daemon/config.c daemon/config.h \
 	daemon/config_print.c \
 	daemon/config_table.c daemon/config_table.h \
+	daemon/directory/directory.h \
+	daemon/directory/guard.c daemon/directory/guard.h \
+	daemon/directory/member_set.c daemon/directory/member_set.h \
+	daemon/directory/membership.c \
 	daemon/directory/org.c daemon/directory/org.h \
 	daemon/conn.c daemon/conn.h \
+	daemon/directory/plan.c daemon/directory/plan.h \
+	daemon/directory/query.c daemon/directory/query.h \
+	daemon/directory/resource.c \
 	daemon/exchange.h \
 	daemon/gzip.c daemon/gzip.h \
 	daemon/link.c daemon/link.h \
+	daemon/password.c daemon/password.h \
+	daemon/pool.c daemon/pool.h \
 	daemon/rate.c daemon/rate.h \
 	daemon/respond.c \
+	daemon/scim/bulk.c \
+	daemon/scim/cursor.c \
+	daemon/scim/discovery.c \
+	daemon/scim/edit.c daemon/scim/edit.h \
+	daemon/scim/helpers.c \
+	daemon/scim/read.c \
+	daemon/scim/reply.c \
+	daemon/scim/request.h \
+	daemon/scim/scim.c daemon/scim/scim.h \
+	daemon/scim/write.c \
 	daemon/server.c daemon/server.h \
 	daemon/tls.c daemon/tls.h \
 	daemon/worker.c

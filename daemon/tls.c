@@ -37,6 +37,8 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen, cons
 static bool
 set_policy(SSL_CTX *ctx, const char *alpn)
 {
+	union { const char *text; void *arg; } protocol = { alpn }; /* OpenSSL hands it on, and wants it not const */
+
 	SSL_CTX_set_options(ctx,
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 			SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -45,7 +47,7 @@ set_policy(SSL_CTX *ctx, const char *alpn)
 	SSL_CTX_set_read_ahead(ctx, 1);
 	/* Tickets hold the session, so no cache is kept and all workers can resume it. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)alpn);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, protocol.arg);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
 		SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"rosterd", 7) == 1 &&
 		SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 &&

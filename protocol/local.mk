@@ -7,6 +7,7 @@ libprotocol_a_SOURCES = \
 	protocol/frame.c protocol/frame.h \
 	protocol/http.c protocol/http.h protocol/http_fields.c \
 	protocol/json.c protocol/json.h \
+	protocol/list.c protocol/list.h \
 	protocol/patch.h protocol/patch_apply.c protocol/patch_private.h protocol/patch_read.c \
 	protocol/projection.c \
 	protocol/resource_check.c protocol/resource_check.h \

@@ -1,4 +1,17 @@
 # tests
+EXTRA_DIST += tests/protocol/examples
+if HAVE_CMOCKA
+CODEC_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/protocol -DTEST_EXAMPLES='"$(srcdir)/tests/protocol/examples/"'
+CODEC_LDADD = libprotocol.a libschema.a libbase.a $(CMOCKA_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
+
+check_PROGRAMS += tests/protocol/test_json tests/protocol/test_scim_read
+tests_protocol_test_json_SOURCES = tests/protocol/test_json.c tests/protocol/fixture.h
+tests_protocol_test_json_CPPFLAGS = $(CODEC_CPPFLAGS)
+tests_protocol_test_json_LDADD = $(CODEC_LDADD)
+tests_protocol_test_scim_read_SOURCES = tests/protocol/test_scim_read.c tests/protocol/fixture.h
+tests_protocol_test_scim_read_CPPFLAGS = $(CODEC_CPPFLAGS)
+tests_protocol_test_scim_read_LDADD = $(CODEC_LDADD)
+endif
 
 # The HTTPS door by itself, for tests/system/test_http_door.py.
 noinst_PROGRAMS += tests/daemon/echo_server

@@ -16,7 +16,7 @@ struct directory {
 	const struct schema_set *schema;
 	struct guard_options guard;
 	uint64_t scan_limit; /* records that one request may examine without an index */
-	const struct attr *active, *user_name, *user_display, *group_display, *members, *groups;
+	const struct attr *active, *user_name, *password, *user_display, *group_display, *members, *groups;
 };
 
 /* Fills in the attributes that the rules name. */

@@ -254,6 +254,8 @@ plan_ordered(const struct source *chosen, const struct attr *attr, bool descendi
 void
 source_start_after(struct source *s, struct slice key, uint64_t row)
 {
+	if (s->kind == CANDIDATES_RANGE && key.p == NULL)
+		return; /* the last page ended before this walk began */
 	s->resumed = true;
 	s->after_key = key;
 	s->after = row;

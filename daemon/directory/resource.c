@@ -16,6 +16,7 @@ directory_init(struct directory *d, const struct schema_set *schema, const struc
 		.scan_limit = scan_limit,
 		.active = attr_find(user, SLICE("active")),
 		.user_name = attr_find(user, SLICE("userName")),
+		.password = attr_find(user, SLICE("password")),
 		.user_display = attr_find(user, SLICE("displayName")),
 		.groups = attr_find(user, SLICE("groups")),
 		.group_display = attr_find(group, SLICE("displayName")),

@@ -309,7 +309,7 @@ def _same_bytes(a, b):
 
 
 class Expiry(SystemTest):
-    config = {"cursor_timeout": 1}
+    config = {"scim.cursor_timeout": 1}
 
     def test_expired(self):
         org = self.org("strict")

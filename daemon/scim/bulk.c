@@ -1,0 +1,181 @@
+#include "daemon/scim/edit.h"
+#include "protocol/bulk.h"
+
+#include "base/banned.h"
+
+struct bulk_write {
+	struct write write; /* must stay first */
+	bool decoded;
+	struct bulk *bulk;
+	size_t *order;
+	struct edit *edits;       /* as bulk->ops */
+	struct err *decode_errors;    /* of operations that can't be carried out */
+	enum rc *decode_rc;
+
+	/* Results; made anew by each run. */
+	enum rc *rc;
+	struct err *errors;
+	bool *done;
+};
+
+static const enum edit_op ops_by_method[] = { [BULK_POST] = OP_CREATE, [BULK_PUT] = OP_REPLACE,
+	[BULK_PATCH] = OP_PATCH, [BULK_DELETE] = OP_DELETE };
+
+static enum rc
+decode_op(struct request *rq, const struct bulk_op *op, struct edit *c, struct err *err)
+{
+	if (op->rc != RC_OK) {
+		*err = op->err;
+		return op->rc;
+	}
+	c->op = ops_by_method[op->method];
+	c->type = op->type;
+	c->id = op->id;
+	precondition_of_version(op->version, &c->pre);
+	if (c->op != OP_CREATE && !op->is_uuid)
+		return fail(err, RC_NOT_FOUND, "", "there is no %.*s with the id \"%.*s\"",
+			SLICE_ARG(op->type->name), (int)(op->id_text.len < 100 ? op->id_text.len : 100),
+			op->id_text.p);
+	return edit_decode(rq, op->data, c, err);
+}
+
+static enum rc
+decode(struct bulk_write *b, struct err *err)
+{
+	struct request *rq = b->write.rq;
+	const struct config *cfg = rq->scim->options.config;
+	struct bulk_options options = { rq->caller.dialect, cfg->bulk_operations };
+	json_t *body;
+	enum rc rc;
+	size_t n;
+
+	if ((rc = bulk_check_size(rq->x->body.len, cfg->bulk_payload, err)) != RC_OK ||
+		(rc = json_read(rq->arena, rq->x->body, &body, err)) != RC_OK ||
+		(rc = bulk_read(rq->arena, rq->scim->options.schema, body, &options, &b->bulk, err)) != RC_OK)
+		return rc;
+	n = b->bulk->count;
+	for (size_t i = 0; i < n; i++)
+		if (b->bulk->ops[i].method == BULK_POST)
+			b->bulk->ops[i].id = new_id(rq->scim);
+	bulk_resolve(rq->arena, b->bulk);
+	b->order = bulk_order(rq->arena, b->bulk);
+	b->edits = ARENA_ARRAY(rq->arena, struct edit, n);
+	b->decode_rc = ARENA_ARRAY(rq->arena, enum rc, n);
+	b->decode_errors = ARENA_ARRAY(rq->arena, struct err, n);
+	b->rc = ARENA_ARRAY(rq->arena, enum rc, n);
+	b->errors = ARENA_ARRAY(rq->arena, struct err, n);
+	b->done = ARENA_ARRAY(rq->arena, bool, n);
+	for (size_t i = 0; i < n; i++)
+		b->decode_rc[i] = decode_op(rq, &b->bulk->ops[i], &b->edits[i], &b->decode_errors[i]);
+	return RC_OK;
+}
+
+static enum rc
+bulk_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
+{
+	struct bulk_write *b = (struct bulk_write *)w;
+	enum rc rc;
+
+	*needs_slow = false;
+	if (!b->decoded && (rc = decode(b, err)) != RC_OK)
+		return rc;
+	b->decoded = true;
+	for (size_t i = 0; i < b->bulk->count; i++) {
+		if (b->decode_rc[i] != RC_OK || !edit_has_password(&b->edits[i]))
+			continue;
+		if (!slow) {
+			*needs_slow = true;
+			return RC_OK;
+		}
+		b->decode_rc[i] = edit_hash(w->rq, &b->edits[i], &b->decode_errors[i]);
+	}
+	return RC_OK;
+}
+
+/* What an operation names must have been made. In a circle of groups it can't be: a group may not hold itself. */
+static enum rc
+check_refs(const struct bulk_write *b, size_t i, struct err *err)
+{
+	const struct bulk_op *op = &b->bulk->ops[i];
+
+	for (size_t n = 0; n < op->ref_count; n++) {
+		size_t ref = op->refs[n];
+
+		if (ref != i && b->done[ref] && b->rc[ref] != RC_OK)
+			return bulk_fail_ref(b->bulk, ref, err);
+		if (!b->done[ref] && b->edits[i].in.members.count > 0 &&
+			b->bulk->ops[ref].type != NULL && b->bulk->ops[ref].type->code == TYPE_GROUP)
+			return fail(err, RC_CONFLICT, "members",
+				"groups that hold each other can't be created");
+	}
+	return RC_OK;
+}
+
+static enum rc
+bulk_run(struct write *w, struct orgtx *o, struct err *err)
+{
+	struct bulk_write *b = (struct bulk_write *)w;
+	uint64_t errors = 0, limit = b->bulk->fail_on_errors;
+
+	(void)err;
+	memset(b->done, 0, b->bulk->count * sizeof(*b->done));
+	for (size_t n = 0; n < b->bulk->count && (limit == 0 || errors < limit); n++) {
+		size_t i = b->order[n];
+		enum rc rc = b->decode_rc[i];
+
+		b->errors[i] = b->decode_errors[i];
+		if (rc == RC_OK)
+			rc = check_refs(b, i, &b->errors[i]);
+		if (rc == RC_OK)
+			rc = edit_run(w->rq, o, &b->edits[i], &b->errors[i]);
+		b->rc[i] = rc;
+		b->done[i] = true;
+		errors += rc != RC_OK;
+	}
+	return RC_OK;
+}
+
+static int
+success_status(enum bulk_method method)
+{
+	return method == BULK_POST ? 201 : method == BULK_DELETE ? 204 : 200;
+}
+
+static void
+bulk_reply(struct write *w)
+{
+	struct bulk_write *b = (struct bulk_write *)w;
+	struct buf *out = &w->rq->worker->out;
+	bool first = true;
+
+	buf_clear(out);
+	bulk_write_open(out);
+	for (size_t i = 0; i < b->bulk->count; i++) {
+		const struct bulk_op *op = &b->bulk->ops[i];
+		struct bulk_result result = { .rc = b->rc[i], .err = &b->errors[i] };
+		char version[VERSION_MAX];
+		struct record rec;
+
+		if (!b->done[i])
+			continue;
+		result.status = b->rc[i] == RC_OK ? success_status(op->method) : rc_status(b->rc[i]);
+		if (b->rc[i] == RC_OK && op->method != BULK_DELETE &&
+			record_parse(w->rq->scim->options.schema, b->edits[i].written.packed, &rec))
+			result.version = (struct slice){ version, version_format(rec.revision, version) };
+		bulk_write_entry(out, first, w->rq->base, op, &result);
+		first = false;
+	}
+	bulk_write_close(out);
+	reply_json(w->rq, 200, buf_as_slice(out));
+}
+
+void
+handle_bulk(struct request *rq)
+{
+	struct bulk_write *b = ARENA_NEW(rq->arena, struct bulk_write);
+
+	b->write.prepare = bulk_prepare;
+	b->write.run = bulk_run;
+	b->write.reply = bulk_reply;
+	write_start(rq, &b->write);
+}

@@ -1,0 +1,100 @@
+#include "daemon/scim/request.h"
+
+#include "base/banned.h"
+
+static bool
+is_media_type(struct slice type)
+{
+	const char *end = type.len > 0 ? memchr(type.p, ';', type.len) : NULL;
+
+	if (end != NULL)
+		type.len = (size_t)(end - type.p);
+	type = slice_trim(type);
+	return slice_caseeq(type, SLICE("application/scim+json")) ||
+		slice_caseeq(type, SLICE("application/json"));
+}
+
+enum rc
+check_media_type(const struct request *rq, struct err *err)
+{
+	struct slice type = rq->x->request.content_type;
+
+	if (type.p == NULL && rq->caller.dialect == DIALECT_TOLERANT)
+		return RC_OK;
+	if (type.p == NULL || !is_media_type(type))
+		return fail(err, RC_UNSUPPORTED_MEDIA_TYPE, "Content-Type",
+			"must be application/scim+json or application/json");
+	return RC_OK;
+}
+
+struct writer
+writer_of(const struct request *rq)
+{
+	return (struct writer){ .actor = { .door = DOOR_SCIM,
+					.connection = rq->caller.connection,
+					.token = rq->caller.token,
+					.now = rq->now },
+		.dialect = rq->caller.dialect };
+}
+
+struct read_options
+read_options_of(const struct request *rq)
+{
+	return (struct read_options){ .dialect = rq->caller.dialect };
+}
+
+/* Our tags are W/"12" (protocol/scim_write.h); what follows compares opaque parts (docs/SCIM.md). */
+static bool
+tag_revision(struct slice tag, uint64_t *revision)
+{
+	if (slice_starts(tag, SLICE("W/")))
+		tag = slice_from(tag, 2);
+	if (tag.len < 2 || tag.p[0] != '"' || tag.p[tag.len - 1] != '"')
+		return false;
+	return slice_to_u64((struct slice){ tag.p + 1, tag.len - 2 }, 1, UINT64_MAX, revision);
+}
+
+/* A tag of another form matches no version of ours: it is left out. Tags with commas inside fall apart into such. */
+static size_t
+read_tags(struct slice list, bool *any, uint64_t out[PRECONDITION_TAGS_MAX])
+{
+	struct slice tag;
+	size_t n = 0;
+
+	*any = slice_eq(slice_trim(list), SLICE("*"));
+	while (n < PRECONDITION_TAGS_MAX && slice_split(&list, ',', &tag))
+		if (tag_revision(slice_trim(tag), &out[n]))
+			n++;
+	return n;
+}
+
+void
+precondition_of(const struct http_request *h, struct precondition *out)
+{
+	*out = (struct precondition){ .if_match = h->if_match.p != NULL,
+		.if_none_match = h->if_none_match.p != NULL };
+	if (out->if_match)
+		out->match_count = read_tags(h->if_match, &out->if_match_any, out->match);
+	if (out->if_none_match)
+		out->none_match_count =
+			read_tags(h->if_none_match, &out->if_none_match_any, out->none_match);
+}
+
+void
+precondition_of_version(struct slice version, struct precondition *out)
+{
+	*out = (struct precondition){ .if_match = version.p != NULL };
+	if (out->if_match)
+		out->match_count = read_tags(version, &out->if_match_any, out->match);
+}
+
+enum rc
+projection_of(struct request *rq, const struct resource_type *type, struct slice attributes,
+	struct slice excluded, struct projection *out, struct err *err)
+{
+	if (attributes.len == 0 && excluded.len == 0) {
+		*out = rq->scim->by_default[type->code];
+		return RC_OK;
+	}
+	return projection_parse(rq->scim->options.schema, type, attributes, excluded, out, err);
+}

@@ -1,0 +1,133 @@
+/* What the SCIM handlers share: one request under way, and ways to answer it. */
+#ifndef DAEMON_SCIM_REQUEST_H
+#define DAEMON_SCIM_REQUEST_H
+
+#include <pthread.h>
+
+#include "daemon/directory/directory.h"
+#include "daemon/directory/query.h"
+#include "daemon/pool.h"
+#include "daemon/scim/scim.h"
+#include "protocol/list.h"
+#include "protocol/scim_write.h"
+
+/* What a worker keeps for itself. */
+struct scim_worker {
+	struct txn *reader;
+	unsigned depth; /* of reader_enter() */
+	struct buf out; /* answers are made here and copied to the connection */
+};
+
+struct scim {
+	struct scim_options options;
+	struct directory directory;
+	struct pool *pool;
+	struct scim_worker *workers;
+	struct projection by_default[TYPE_COUNT];
+	pthread_mutex_t id_lock;
+	struct uuid_gen ids; /* under id_lock */
+};
+
+enum path_kind {
+	PATH_ROOT,           /* "/": a query over all types */
+	PATH_SEARCH,         /* /.search */
+	PATH_TYPE,           /* /Users */
+	PATH_TYPE_SEARCH,    /* /Users/.search */
+	PATH_RESOURCE,       /* /Users/{id} */
+	PATH_ME,
+	PATH_BULK,
+	PATH_CONFIG,         /* /ServiceProviderConfig */
+	PATH_RESOURCE_TYPES,
+	PATH_RESOURCE_TYPE,  /* /ResourceTypes/User */
+	PATH_SCHEMAS,
+	PATH_SCHEMA,         /* /Schemas/urn:… */
+};
+
+struct request {
+	struct scim *scim;
+	struct scim_worker *worker;
+	struct exchange *x;
+	struct arena *arena; /* the exchange's */
+	struct caller caller;
+	enum path_kind path;
+	const struct resource_type *type; /* of the path, or NULL */
+	struct slice name;                /* the last segment, decoded: an id, a type's name, a schema's URN */
+	struct slice base;                /* "https://host/orgs/acme/scim/v2" */
+	int64_t now;                      /* ticks */
+};
+
+/* ---- The reader of this worker ---- */
+
+/* Opens the worker's read transaction, unless it is open already. Every enter needs its leave, in the same turn of the loop. */
+enum rc reader_enter(struct scim_worker *w, struct err *err) MUSTCHECK;
+void reader_leave(struct scim_worker *w);
+
+/* ---- Answers: each ends the request ---- */
+
+void reply_error(struct request *rq, enum rc rc, const struct err *err);
+void reply_json(struct request *rq, int status, struct slice body);
+
+/* A resource as it is in the store, with its ETag; 201 brings Location too. p must live as long as the exchange. The reader must
+ * be open. */
+void reply_resource(struct request *rq, int status, uint64_t row, const struct projection *p);
+
+/* Rows as a ListResponse. Rows and projections must live as long as the exchange. */
+void reply_list(struct request *rq, const struct list_head *head, const uint64_t *rows, size_t count,
+	const struct projection *const by_type[TYPE_COUNT]);
+
+void reply_no_content(struct request *rq, uint64_t revision /* 0: no ETag */);
+
+/* One resource behind out, whole (members included, however many): for answers inside a larger one. The reader must be open. */
+bool render_resource(struct request *rq, struct orgtx *o, uint64_t row, const struct projection *p,
+	struct buf *out);
+
+/* ---- Helpers ---- */
+
+struct uuid new_id(struct scim *s);
+int64_t clock_ticks(void);
+/* If-Match and If-None-Match of the request (or one tag, of a bulk operation's version). */
+void precondition_of(const struct http_request *h, struct precondition *out);
+void precondition_of_version(struct slice version, struct precondition *out);
+struct writer writer_of(const struct request *rq);
+struct read_options read_options_of(const struct request *rq);
+
+/* The projection that a query string asks for. */
+enum rc projection_of(struct request *rq, const struct resource_type *type, struct slice attributes,
+	struct slice excluded, struct projection *out, struct err *err) MUSTCHECK;
+
+/* The body's media type must be one of ours. */
+enum rc check_media_type(const struct request *rq, struct err *err) MUSTCHECK;
+
+/* ---- Cursors (cursor.c) ---- */
+
+struct cursor {
+	uint8_t type_code; /* of a query over several types: where it stands */
+	uint64_t count;
+	struct query_position position;
+	bool started; /* position is set */
+};
+
+/* A stateless cursor: what the next page needs, with its time, authenticated and bound to org, connection and query. */
+struct slice cursor_write(struct request *rq, const struct list_request *lr, const struct cursor *c);
+/* INVALID_CURSOR, EXPIRED_CURSOR, INVALID_COUNT. */
+enum rc cursor_read(struct request *rq, const struct list_request *lr, struct cursor *out,
+	struct err *err) MUSTCHECK;
+
+/* ---- Handlers ---- */
+
+void handle_get(struct request *rq);
+void handle_list(struct request *rq);
+void handle_search(struct request *rq);
+void handle_create(struct request *rq);
+void handle_replace(struct request *rq);
+void handle_patch(struct request *rq);
+void handle_delete(struct request *rq);
+void handle_bulk(struct request *rq);
+void handle_me(struct request *rq);
+void handle_config(struct request *rq);
+void handle_resource_types(struct request *rq);
+void handle_resource_type(struct request *rq);
+void handle_schemas(struct request *rq);
+void handle_schema(struct request *rq);
+
+#endif

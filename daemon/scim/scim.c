@@ -1,0 +1,378 @@
+#include "daemon/scim/scim.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "daemon/scim/request.h"
+
+#include "base/banned.h"
+
+/* ---- Paths ---- */
+
+struct fixed_path {
+	struct slice segment;
+	enum path_kind kind, with_name;
+	bool takes_name;
+};
+
+static const struct fixed_path fixed_paths[] = {
+	{ SLICE_INIT(".search"), PATH_SEARCH, PATH_SEARCH, false },
+	{ SLICE_INIT("Me"), PATH_ME, PATH_ME, false },
+	{ SLICE_INIT("Bulk"), PATH_BULK, PATH_BULK, false },
+	{ SLICE_INIT("ServiceProviderConfig"), PATH_CONFIG, PATH_CONFIG, false },
+	{ SLICE_INIT("ResourceTypes"), PATH_RESOURCE_TYPES, PATH_RESOURCE_TYPE, true },
+	{ SLICE_INIT("Schemas"), PATH_SCHEMAS, PATH_SCHEMA, true },
+};
+
+static bool
+match_fixed(struct request *rq, struct slice first)
+{
+	for (size_t i = 0; i < sizeof(fixed_paths) / sizeof(fixed_paths[0]); i++) {
+		const struct fixed_path *f = &fixed_paths[i];
+
+		if (!slice_eq(first, f->segment))
+			continue;
+		rq->path = rq->name.len > 0 ? f->with_name : f->kind;
+		return rq->name.len == 0 || f->takes_name;
+	}
+	return false;
+}
+
+/* What stands behind the base: "", "/Users", "/Users/{id}", "/Users/.search", with or without a slash at the end. */
+static bool
+match_path(struct request *rq, struct slice rest)
+{
+	struct slice first = { NULL, 0 }, second = { NULL, 0 };
+
+	if (rest.len > 0 && rest.p[rest.len - 1] == '/')
+		rest.len--;
+	if (rest.len == 0) {
+		rq->path = PATH_ROOT;
+		return true;
+	}
+	rest = slice_from(rest, 1);
+	if (!slice_split(&rest, '/', &first))
+		return false;
+	if (slice_split(&rest, '/', &second) && (second.len == 0 || rest.p != NULL))
+		return false;
+	if (second.p != NULL && !http_decode(rq->arena, second, false, &rq->name))
+		return false;
+	rq->type = schema_type_by_endpoint(rq->scim->options.schema, first);
+	if (rq->type == NULL)
+		return match_fixed(rq, first);
+	rq->path = rq->name.len == 0 ? PATH_TYPE
+		: slice_eq(rq->name, SLICE(".search")) ? PATH_TYPE_SEARCH : PATH_RESOURCE;
+	return true;
+}
+
+/* "/orgs/{key}/scim/v2" off the path. */
+static bool
+split_base(struct slice path, struct slice *key, struct slice *rest)
+{
+	const struct slice head = SLICE("/orgs/"), tail = SLICE("/scim/v2");
+	const char *end;
+
+	if (!slice_starts(path, head))
+		return false;
+	path = slice_from(path, head.len);
+	end = path.len > 0 ? memchr(path.p, '/', path.len) : NULL;
+	if (end == NULL)
+		return false;
+	*key = (struct slice){ path.p, (size_t)(end - path.p) };
+	*rest = slice_from(path, key->len);
+	if (!slice_starts(*rest, tail))
+		return false;
+	*rest = slice_from(*rest, tail.len);
+	return rest->len == 0 || rest->p[0] == '/';
+}
+
+/* ---- Routes ---- */
+
+struct route {
+	enum path_kind path;
+	enum http_method method;
+	void (*handle)(struct request *rq);
+	bool body;
+};
+
+static const struct route routes[] = {
+	{ PATH_RESOURCE, HTTP_GET, handle_get, false },
+	{ PATH_RESOURCE, HTTP_PUT, handle_replace, true },
+	{ PATH_RESOURCE, HTTP_PATCH, handle_patch, true },
+	{ PATH_RESOURCE, HTTP_DELETE, handle_delete, false },
+	{ PATH_TYPE, HTTP_GET, handle_list, false },
+	{ PATH_TYPE, HTTP_POST, handle_create, true },
+	{ PATH_TYPE_SEARCH, HTTP_POST, handle_search, true },
+	{ PATH_ROOT, HTTP_GET, handle_list, false },
+	{ PATH_SEARCH, HTTP_POST, handle_search, true },
+	{ PATH_BULK, HTTP_POST, handle_bulk, true },
+	{ PATH_ME, HTTP_GET, handle_me, false },
+	{ PATH_ME, HTTP_POST, handle_me, false },
+	{ PATH_ME, HTTP_PUT, handle_me, false },
+	{ PATH_ME, HTTP_PATCH, handle_me, false },
+	{ PATH_ME, HTTP_DELETE, handle_me, false },
+	{ PATH_CONFIG, HTTP_GET, handle_config, false },
+	{ PATH_RESOURCE_TYPES, HTTP_GET, handle_resource_types, false },
+	{ PATH_RESOURCE_TYPE, HTTP_GET, handle_resource_type, false },
+	{ PATH_SCHEMAS, HTTP_GET, handle_schemas, false },
+	{ PATH_SCHEMA, HTTP_GET, handle_schema, false },
+};
+
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
+
+static const char *const method_names[] = { [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",
+	[HTTP_POST] = "POST", [HTTP_PUT] = "PUT", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
+	[HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "" };
+
+static const struct route *
+find_route(enum path_kind path, enum http_method method)
+{
+	if (method == HTTP_HEAD)
+		method = HTTP_GET;
+	for (size_t i = 0; i < ROUTES; i++)
+		if (routes[i].path == path && routes[i].method == method)
+			return &routes[i];
+	return NULL;
+}
+
+static struct slice
+allowed_methods(struct arena *a, enum path_kind path)
+{
+	struct buf b = BUF_INIT;
+	struct slice out;
+
+	for (size_t i = 0; i < ROUTES; i++) {
+		if (routes[i].path != path)
+			continue;
+		buf_printf(&b, "%s%s%s", b.len > 0 ? ", " : "", method_names[routes[i].method],
+			routes[i].method == HTTP_GET ? ", HEAD" : "");
+	}
+	out = arena_dup(a, buf_as_slice(&b));
+	buf_release(&b);
+	return out;
+}
+
+static void
+reply_not_allowed(struct request *rq)
+{
+	struct response r = { .status = rc_status(RC_METHOD_NOT_ALLOWED),
+		.allow = allowed_methods(rq->arena, rq->path) };
+	struct err err;
+	enum rc rc = fail(&err, RC_METHOD_NOT_ALLOWED, "", "%.*s is not allowed here; allowed: %.*s",
+		(int)(rq->x->request.method_text.len < 32 ? rq->x->request.method_text.len : 32),
+		rq->x->request.method_text.p, SLICE_ARG(r.allow));
+
+	buf_clear(&rq->worker->out);
+	error_write(&rq->worker->out, rc, &err);
+	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));
+}
+
+static void
+reply_unauthorized(struct request *rq, const struct err *err)
+{
+	struct response r = { .status = rc_status(RC_UNAUTHORIZED),
+		.www_authenticate = auth_challenge(rq->x->request.authorization) };
+
+	buf_clear(&rq->worker->out);
+	error_write(&rq->worker->out, RC_UNAUTHORIZED, err);
+	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));
+}
+
+static void
+reply_rate_limited(struct request *rq, int seconds)
+{
+	struct response r = { .status = rc_status(RC_RATE_LIMITED), .retry_after = seconds };
+	struct err err;
+	enum rc rc = fail(&err, RC_RATE_LIMITED, "", "too many requests; try again in %d s", seconds);
+
+	buf_clear(&rq->worker->out);
+	error_write(&rq->worker->out, rc, &err);
+	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));
+}
+
+/* ---- One request ---- */
+
+/* The address under which the client knows the org: what it is given in meta.location must work for it. */
+static struct slice
+base_address(const struct request *rq, struct slice key)
+{
+	const struct scim_options *so = &rq->scim->options;
+	const char *public_url = so->config->public_url;
+	struct slice host = rq->x->request.host, tail = SLICE("/scim/v2"), orgs = SLICE("/orgs/"), url;
+	char *p;
+	size_t at = 0;
+
+	if (public_url != NULL)
+		url = slice_of(public_url);
+	else if (host.p != NULL && host.len > 0)
+		url = slice_of(arena_printf(rq->arena, "%s://%.*s",
+			strncmp(so->default_url, "http:", 5) == 0 ? "http" : "https", SLICE_ARG(host)));
+	else
+		url = slice_of(so->default_url);
+	p = arena_alloc(rq->arena, url.len + orgs.len + key.len + tail.len);
+	for (size_t i = 0; i < 4; i++) {
+		struct slice part = i == 0 ? url : i == 1 ? orgs : i == 2 ? key : tail;
+
+		memcpy(p + at, part.p, part.len);
+		at += part.len;
+	}
+	return (struct slice){ p, at };
+}
+
+/* A liveness answer for load balancers; tells nothing. */
+static bool
+answer_health(struct exchange *x)
+{
+	struct response r = { .status = 200, .content_type = SLICE_INIT("application/json") };
+
+	if (!slice_eq(x->request.path, SLICE("/healthz")) ||
+		(x->request.method != HTTP_GET && x->request.method != HTTP_HEAD))
+		return false;
+	exchange_respond(x, &r, SLICE("{\"status\":\"ok\"}"));
+	return true;
+}
+
+static enum rc
+admit(struct request *rq, struct slice key, int *retry_after, struct err *err)
+{
+	const struct scim_options *so = &rq->scim->options;
+	enum rc rc = auth_check(so->auth, worker_index(rq->x->worker), rq->worker->reader,
+		rq->x->request.authorization, key, rq->now, &rq->caller, err);
+
+	if (rc != RC_OK)
+		return rc;
+	rq->x->log_org = rq->caller.org;
+	rq->x->log_token = rq->caller.token;
+	if (!rate_take(so->rate, &rq->caller, rq->x->started_us, retry_after))
+		return RC_RATE_LIMITED;
+	return RC_OK;
+}
+
+static void
+run(struct request *rq)
+{
+	struct slice key, rest;
+	const struct route *route;
+	struct err err = ERR_INIT;
+	int retry_after = 1;
+	enum rc rc;
+
+	if (!split_base(rq->x->request.path, &key, &rest)) {
+		rc = fail(&err, RC_NOT_FOUND, "", "nothing is served here; SCIM is at /orgs/{key}/scim/v2");
+		reply_error(rq, rc, &err);
+		return;
+	}
+	rc = admit(rq, key, &retry_after, &err);
+	if (rc == RC_UNAUTHORIZED) {
+		reply_unauthorized(rq, &err);
+	} else if (rc == RC_RATE_LIMITED) {
+		reply_rate_limited(rq, retry_after);
+	} else if (rc != RC_OK) {
+		reply_error(rq, rc, &err);
+	} else if (!match_path(rq, rest)) {
+		rc = fail(&err, RC_NOT_FOUND, "", "there is no such endpoint");
+		reply_error(rq, rc, &err);
+	} else if ((route = find_route(rq->path, rq->x->request.method)) == NULL) {
+		reply_not_allowed(rq);
+	} else if (route->body && (rc = check_media_type(rq, &err)) != RC_OK) {
+		reply_error(rq, rc, &err);
+	} else {
+		rq->base = base_address(rq, key);
+		route->handle(rq);
+	}
+}
+
+void
+scim_handle(struct exchange *x, void *arg)
+{
+	struct scim *s = arg;
+	struct scim_worker *w = &s->workers[worker_index(x->worker)];
+	struct request *rq;
+	struct err err;
+	enum rc rc;
+
+	if (answer_health(x))
+		return;
+	rq = ARENA_NEW(x->arena, struct request);
+	rq->scim = s;
+	rq->worker = w;
+	rq->x = x;
+	rq->arena = x->arena;
+	rq->now = clock_ticks();
+	if ((rc = reader_enter(w, &err)) != RC_OK) {
+		reply_error(rq, rc, &err);
+		return;
+	}
+	run(rq);
+	reader_leave(w);
+}
+
+/* ---- Life ---- */
+
+int64_t
+clock_ticks(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 10000000 + now.tv_nsec / 100;
+}
+
+struct uuid
+new_id(struct scim *s)
+{
+	uint8_t random[8];
+	struct uuid id;
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		abort(); /* can't happen once the kernel's pool is ready; an id must never repeat */
+	pthread_mutex_lock(&s->id_lock);
+	id = uuid_v7(&s->ids, (uint64_t)(clock_ticks() / 10000), random);
+	pthread_mutex_unlock(&s->id_lock);
+	return id;
+}
+
+enum rc
+scim_new(const struct scim_options *options, struct scim **out, struct err *err)
+{
+	const struct config *c = options->config;
+	struct guard_options guard = { .share_percent = c->guard ? (unsigned)c->guard_share : 0,
+		.min_users = c->guard_users,
+		.min_memberships = c->guard_members,
+		.window = c->guard_window };
+	struct scim *s = calloc(1, sizeof(*s));
+	enum rc rc;
+
+	if (s == NULL || (s->workers = calloc(options->workers, sizeof(*s->workers))) == NULL)
+		abort();
+	s->options = *options;
+	pthread_mutex_init(&s->id_lock, NULL);
+	directory_init(&s->directory, options->schema, &guard, c->scan_limit);
+	for (size_t i = 0; i < options->schema->type_count; i++)
+		projection_default(options->schema->types[i],
+			&s->by_default[options->schema->types[i]->code]);
+	for (unsigned i = 0; i < options->workers; i++)
+		s->workers[i].reader = reader_new(options->store);
+	if ((rc = pool_new((unsigned)c->password_threads, &s->pool, err)) != RC_OK) {
+		scim_free(s);
+		return rc;
+	}
+	*out = s;
+	return RC_OK;
+}
+
+void
+scim_free(struct scim *s)
+{
+	if (s == NULL)
+		return;
+	pool_free(s->pool);
+	for (unsigned i = 0; i < s->options.workers; i++) {
+		reader_free(s->workers[i].reader);
+		buf_release(&s->workers[i].out);
+	}
+	pthread_mutex_destroy(&s->id_lock);
+	free(s->workers);
+	free(s);
+}

@@ -1,0 +1,36 @@
+/* The SCIM door's hall: from an HTTP request to the directory and back (RFC 7644).
+ *
+ * scim_handle() authenticates, takes the request's rate, finds the route, and runs its handler. Reads are answered on the worker,
+ * straight from the store. Writes are decoded on the worker (large bodies and passwords on the pool), decided and
+ * put by the committer, and answered after the commit. */
+#ifndef DAEMON_SCIM_SCIM_H
+#define DAEMON_SCIM_SCIM_H
+
+#include "daemon/auth.h"
+#include "daemon/committer.h"
+#include "daemon/config.h"
+#include "daemon/exchange.h"
+#include "daemon/rate.h"
+
+struct scim;
+
+struct scim_options {
+	const struct schema_set *schema;
+	const struct config *config; /* live: reloadable settings are read at each request */
+	struct store *store;
+	struct committer *committer;
+	struct auth *auth;
+	struct rate *rate;
+	unsigned workers;
+	const char *default_url; /* base of addresses when public_url is not set and a request has no Host */
+};
+
+/* Everything in options must outlive the scim. */
+enum rc scim_new(const struct scim_options *options, struct scim **out, struct err *err) MUSTCHECK;
+/* After the server was stopped, before the committer is freed. */
+void scim_free(struct scim *s);
+
+/* An exchange_handler; arg is the struct scim. */
+void scim_handle(struct exchange *x, void *arg);
+
+#endif
