@@ -37,7 +37,7 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen, cons
 static bool
 set_policy(SSL_CTX *ctx, const char *alpn)
 {
-	union { const char *text; void *arg; } protocol = { alpn }; /* OpenSSL hands it on, and wants it not const */
+	char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macro casts const away */
 
 	SSL_CTX_set_options(ctx,
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -47,10 +47,10 @@ set_policy(SSL_CTX *ctx, const char *alpn)
 	SSL_CTX_set_read_ahead(ctx, 1);
 	/* Tickets hold the session, so no cache is kept and all workers can resume it. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, protocol.arg);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)alpn);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
 		SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"rosterd", 7) == 1 &&
-		SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 &&
+		SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
 		SSL_CTX_set_ciphersuites(ctx,
 			"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1 &&
 		SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1;
