@@ -39,10 +39,11 @@ schemas_of(struct match *m, const struct resource_type *type, const struct node 
 	return list;
 }
 
+/* members or groups itself: its subs have the same source. */
 static bool
 is_computed(const struct attr *attr)
 {
-	return attr->source == SOURCE_MEMBERS || attr->source == SOURCE_GROUPS;
+	return attr->multi && (attr->source == SOURCE_MEMBERS || attr->source == SOURCE_GROUPS);
 }
 
 static bool

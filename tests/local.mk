@@ -1,4 +1,14 @@
 # tests
+include $(srcdir)/tests/fuzz/local.mk
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/protocol/test_filter
+tests_protocol_test_filter_SOURCES = tests/protocol/test_filter.c tests/protocol/tree_fixture.c \
+	tests/protocol/tree_fixture.h
+tests_protocol_test_filter_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS) \
+	$(UNISTRING_LIBS) $(CMOCKA_LIBS)
+endif
+
 EXTRA_DIST += tests/protocol/examples
 if HAVE_CMOCKA
 CODEC_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/protocol -DTEST_EXAMPLES='"$(srcdir)/tests/protocol/examples/"'

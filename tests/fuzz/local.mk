@@ -1,0 +1,22 @@
+# Fuzz targets. Each has its corpus run by `make check`; with --enable-fuzzer (clang) the fuzzer itself is built as
+# tests/fuzz/fuzz_NAME. A new target: its name in FUZZ_*, three lines in each half.
+EXTRA_DIST += tests/fuzz/corpus
+FUZZ_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
+
+check_PROGRAMS += tests/fuzz/replay_filter tests/fuzz/replay_patch
+tests_fuzz_replay_filter_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_filter.c
+tests_fuzz_replay_filter_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/filter"'
+tests_fuzz_replay_filter_LDADD = $(FUZZ_LDADD)
+tests_fuzz_replay_patch_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_patch.c
+tests_fuzz_replay_patch_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/patch"'
+tests_fuzz_replay_patch_LDADD = $(FUZZ_LDADD)
+
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_filter tests/fuzz/fuzz_patch
+tests_fuzz_fuzz_filter_SOURCES = tests/fuzz/fuzz_filter.c
+tests_fuzz_fuzz_filter_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_filter_LDADD = $(FUZZ_LDADD)
+tests_fuzz_fuzz_patch_SOURCES = tests/fuzz/fuzz_patch.c
+tests_fuzz_fuzz_patch_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_patch_LDADD = $(FUZZ_LDADD)
+endif
