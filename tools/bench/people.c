@@ -3,8 +3,9 @@
  *   people scim FIRST COUNT            users, with ids made from their numbers
  *   people ldif FIRST COUNT            the same people; with FIRST 0 the tree above them first
  *   people names FIRST COUNT           their user names
- *   people scim-group NAME NUMBER FIRST COUNT [PER]   one group line with these members; with PER one line
- *                                      for each run of PER members, numbered from NUMBER
+ *   people scim-group NAME NUMBER FIRST COUNT   one group line with these members
+ *   people scim-groups NAME NUMBER FIRST COUNT PER   a line for each run of PER members, numbered from NUMBER
+ *   people scim-group-but NAME NUMBER FIRST COUNT EVERY   without those whose number EVERY divides
  *   people ldif-group NAME FIRST COUNT groupOfNames
  *   people bulk TAG FIRST COUNT        one bulk request that creates them */
 #include <stdio.h>
@@ -87,16 +88,20 @@ names(struct buf *out, char **arg)
 }
 
 static void
-one_group(struct buf *out, const char *name, uint64_t group, uint64_t first, uint64_t end)
+one_group(struct buf *out, const char *name, uint64_t group, uint64_t first, uint64_t end, uint64_t but)
 {
 	char id[BENCH_ID_SIZE];
+	const char *comma = "";
 
 	bench_id(id, KIND_GROUP, group);
 	buf_printf(out, "{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:Group\"],\"id\":\"%s\","
 			"\"displayName\":\"%s\",\"members\":[", id, name);
 	for (uint64_t i = first; i < end; i++) {
+		if (but > 0 && i % but == 0)
+			continue;
 		bench_id(id, KIND_USER, i);
-		buf_printf(out, "%s{\"value\":\"%s\",\"type\":\"User\"}", i > first ? "," : "", id);
+		buf_printf(out, "%s{\"value\":\"%s\",\"type\":\"User\"}", comma, id);
+		comma = ",";
 		flush(out, FLUSH_AT);
 	}
 	BUF_LIT(out, "]}\n");
@@ -105,17 +110,28 @@ one_group(struct buf *out, const char *name, uint64_t group, uint64_t first, uin
 static void
 scim_group(struct buf *out, char **arg)
 {
-	uint64_t group = number(arg[1]), first = number(arg[2]), end = first + number(arg[3]);
-	uint64_t per = arg[4] != NULL ? number(arg[4]) : 0;
+	uint64_t first = number(arg[2]);
+
+	one_group(out, arg[0], number(arg[1]), first, first + number(arg[3]), 0);
+}
+
+static void
+scim_group_but(struct buf *out, char **arg)
+{
+	uint64_t first = number(arg[2]);
+
+	one_group(out, arg[0], number(arg[1]), first, first + number(arg[3]), number(arg[4]));
+}
+
+static void
+scim_groups(struct buf *out, char **arg)
+{
+	uint64_t group = number(arg[1]), first = number(arg[2]), end = first + number(arg[3]), per = number(arg[4]);
 	char name[80];
 
-	if (per == 0) {
-		one_group(out, arg[0], group, first, end);
-		return;
-	}
-	for (; first < end; first += per, group++) {
-		snprintf(name, sizeof(name), "%.60s %llu", arg[0], (unsigned long long)group);
-		one_group(out, name, group, first, first + per < end ? first + per : end);
+	for (; first < end && per > 0; first += per, group++) {
+		snprintf(name, sizeof(name), "%.50s %llu", arg[0], (unsigned long long)group);
+		one_group(out, name, group, first, first + per < end ? first + per : end, 0);
 	}
 }
 
@@ -157,14 +173,16 @@ bulk(struct buf *out, char **arg)
 static const struct {
 	const char *name;
 	void (*run)(struct buf *out, char **arg);
-	int least, most;
+	int arguments;
 } formats[] = {
-	{ "scim", users, 2, 2 },
-	{ "ldif", ldif, 2, 2 },
-	{ "names", names, 2, 2 },
-	{ "scim-group", scim_group, 4, 5 },
-	{ "ldif-group", ldif_group, 3, 3 },
-	{ "bulk", bulk, 3, 3 },
+	{ "scim", users, 2 },
+	{ "ldif", ldif, 2 },
+	{ "names", names, 2 },
+	{ "scim-group", scim_group, 4 },
+	{ "scim-groups", scim_groups, 5 },
+	{ "scim-group-but", scim_group_but, 5 },
+	{ "ldif-group", ldif_group, 3 },
+	{ "bulk", bulk, 3 },
 };
 
 int
@@ -175,14 +193,15 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		if (argc < 2 || strcmp(argv[1], formats[i].name) != 0)
 			continue;
-		if (argc - 2 < formats[i].least || argc - 2 > formats[i].most)
+		if (argc - 2 != formats[i].arguments)
 			break;
 		formats[i].run(&out, argv + 2);
 		flush(&out, 0);
 		buf_release(&out);
 		return fflush(stdout) == 0 ? 0 : 1;
 	}
-	fprintf(stderr, "usage: people scim|ldif|names FIRST COUNT | scim-group NAME NUMBER FIRST COUNT [PER] |\n"
+	fprintf(stderr, "usage: people scim|ldif|names FIRST COUNT | scim-group NAME NUMBER FIRST COUNT |\n"
+			"       scim-groups NAME NUMBER FIRST COUNT PER | scim-group-but NAME NUMBER FIRST COUNT EVERY |\n"
 			"       ldif-group NAME FIRST COUNT | bulk TAG FIRST COUNT\n");
 	return 2;
 }

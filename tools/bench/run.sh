@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 ROWS=${*:-import ready get filter create create256 patch flat latency}
-SPARE=$((USERS < 200000 ? USERS : 200000)) # more people, not in the big group
+SPARE=$((USERS / 5)) # more people: every sixth of all is not in the big group
 PEER_GROUP=$((USERS < 50000 ? USERS : 50000))
 CONNS=64
 RESULTS=$TMP/results
@@ -35,6 +35,7 @@ latencies() { # STREAM FILE
 side_by_side() { # WHAT UNIT REACH AIM OURS-FUNCTION THEIRS-FUNCTION
 	local a b as='' bs='' rs=''
 	for ((RUN = 1; RUN <= RUNS; RUN++)); do
+		quiet
 		a=$($5)
 		b=$($6)
 		as+=$a$'\n' bs+=$b$'\n' rs+=$(calc "$a / $b" 3)$'\n'
@@ -82,12 +83,14 @@ seeded() { # users, spare people, a group of ten and one of all
 			say "imported $USERS users in $ms ms"
 		}
 		"$TOOLS/people" scim-group ten 1 0 10 >"$TMP/groups.jsonl"
-		"$TOOLS/people" scim-group big 2 0 "$USERS" >>"$TMP/groups.jsonl"
+		"$TOOLS/people" scim-group-but big 2 0 $((USERS + SPARE)) 6 >>"$TMP/groups.jsonl"
 		cat "$TMP/spare.jsonl" "$TMP/groups.jsonl" >"$TMP/more.jsonl"
 		ms=$(import_users "$TMP/more.jsonl" bench)
 		say "imported $SPARE more and two groups in $ms ms"
 		ids_of "$TMP/users.jsonl" >"$TMP/ids"
-		ids_of "$TMP/spare.jsonl" >"$TMP/spare-ids"
+		# Who is not in the big group, in no order.
+		ids_of "$TMP/spare.jsonl" | cat "$TMP/ids" - | awk 'NR % 6 == 1' |
+			shuf --random-source="$TMP/users.jsonl" >"$TMP/spare-ids"
 		TEN=$(sed -n 1p "$TMP/groups.jsonl" | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)
 		BIG=$(sed -n 2p "$TMP/groups.jsonl" | head -c 300 | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)
 		SEEDED=1
@@ -96,10 +99,13 @@ seeded() { # users, spare people, a group of ten and one of all
 	warm
 }
 load() { # OUTPUT STREAM...: against rosterd
-	local out=$1
+	local out=$1 before
 	shift
+	before=$(ticks "$ROSTERD")
 	on_load "$TOOLS/rload" --json -d "$SECS" "https://127.0.0.1:$PORT" "$@" >"$out" || die "rload failed: $*"
+	echo $(($(ticks "$ROSTERD") - before)) >"$out.ticks"
 }
+cores() { calc "$(cat "$1.ticks") / $(getconf CLK_TCK) / ($SECS + 0.5)"; } # of the server, in that run
 warm() {
 	load "$TMP/warm.json" "get,path=$base,ids=$TMP/ids" "filter,path=$base,names=$TMP/names"
 }
@@ -216,24 +222,24 @@ ours_patch() {
 row_get() {
 	seeded && nginx_up
 	side_by_side "GET a user by id : nginx static file" req/s 0.7 0.9 ours_get nginx_get
-	note "$(latencies get "$TMP/get.json"); nginx $(latencies path "$TMP/nginx.json")"
+	note "$(cores "$TMP/get.json") cores, $(latencies get "$TMP/get.json"); nginx $(latencies path "$TMP/nginx.json")"
 }
 row_filter() {
 	seeded && nginx_up
 	side_by_side "GET Users?filter=userName eq : the same nginx" req/s 0.6 0.8 ours_filter nginx_get
-	note "$(latencies filter "$TMP/filter.json")"
+	note "$(cores "$TMP/filter.json") cores, $(latencies filter "$TMP/filter.json")"
 }
 ldap_add() { ldap_load add "$CONNS"; }
 row_create() {
 	seeded && slapd_up
 	side_by_side "POST a user, 64 clients : slapd add" req/s 4 6 ours_create ldap_add
-	note "$(latencies create "$TMP/create.json"); slapd $(latencies add "$TMP/ldap.json")"
+	note "$(cores "$TMP/create.json") cores, $(latencies create "$TMP/create.json"); slapd $(latencies add "$TMP/ldap.json")"
 }
 row_create256() {
 	seeded && slapd_up
 	CONNS=256
 	side_by_side "POST a user, 256 clients : slapd add" req/s 6 9 ours_create ldap_add
-	note "$(latencies create "$TMP/create.json"); slapd $(latencies add "$TMP/ldap.json")"
+	note "$(cores "$TMP/create.json") cores, $(latencies create "$TMP/create.json"); slapd $(latencies add "$TMP/ldap.json")"
 	CONNS=64
 }
 ldap_member() { ldap_load member "$CONNS"; }
@@ -242,7 +248,7 @@ row_patch() {
 	# Each run adds people whom no other run adds.
 	split -d -a 1 -n "l/$RUNS" --numeric-suffixes=1 "$TMP/spare-ids" "$TMP/spare-ids."
 	side_by_side "PATCH a member into $USERS : slapd into $PEER_GROUP" req/s 40 100 ours_patch ldap_member
-	note "$(latencies patch "$TMP/patch.json"); slapd $(latencies member "$TMP/ldap.json")"
+	note "$(cores "$TMP/patch.json") cores, $(latencies patch "$TMP/patch.json"); slapd $(latencies member "$TMP/ldap.json")"
 }
 pair() { # GROUP CONNECTIONS OUTPUT: prints the rate
 	load "$3" "pair,path=$base,group=$1,ids=$TMP/spare-ids,conns=$2" && rate pair "$3"
@@ -323,6 +329,7 @@ printf '%-46s %10s %10s %-7s %7s %7s %7s\n' "what (median of $RUNS x $SECS s)" o
 for row in import ready get filter latency flat patch create create256; do
 	if wants $row; then row_$row; fi
 done
+((${LOUD:-0} == 0)) || note "the machine was busy with other work before $LOUD of the runs: the ratios count, if any figure does"
 note "resident at the end, without the map: $(rss_kib "${ROSTERD:-$$}") KiB"
 echo
 cat "$RESULTS"

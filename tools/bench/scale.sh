@@ -71,7 +71,7 @@ memory
 timed "import of a group of $USERS" "$USERS" import bench "$TMP/big.jsonl"
 memory
 # 100,000 groups of ten, over all the people.
-"$TOOLS/people" scim-group team 1000 0 "$((GROUPS_N * 10 < USERS ? GROUPS_N * 10 : USERS))" 10 >"$TMP/groups.jsonl"
+"$TOOLS/people" scim-groups team 1000 0 "$((GROUPS_N * 10 < USERS ? GROUPS_N * 10 : USERS))" 10 >"$TMP/groups.jsonl"
 timed "import of $(wc -l <"$TMP/groups.jsonl") groups of 10" "$(wc -l <"$TMP/groups.jsonl")" import bench "$TMP/groups.jsonl"
 memory
 timed "SCIM bulk: $BULKS requests of 1,000 users" $((BULKS * 1000)) bulks
