@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
+	daemon/store/backup.c \
 	daemon/store/broken.c \
 	daemon/store/edge.c \
 	daemon/store/index.c \
@@ -8,7 +9,8 @@ libstore_a_SOURCES = \
 	daemon/store/store.c daemon/store/store.h \
 	daemon/store/store_private.h \
 	daemon/store/store_record.c \
-	daemon/store/txn.c
+	daemon/store/txn.c \
+	daemon/store/verify.c
 
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \

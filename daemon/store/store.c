@@ -82,26 +82,25 @@ meta_create(MDB_txn *mdb, MDB_dbi meta)
 	return rc;
 }
 
-/* OK, or why this is no store that we may open. */
-static enum rc
-meta_check(struct store *s, MDB_txn *mdb, const char *directory, struct err *err)
+enum rc
+store_meta_check(MDB_txn *mdb, MDB_dbi meta, const char *name, uint8_t secret[STORE_SECRET], struct err *err)
 {
 	MDB_val key = val_text(meta_format), value;
 	uint32_t format;
 
-	if (mdb_get(mdb, s->dbi[TAB_META], &key, &value) != 0 || value.mv_size != sizeof(format))
-		return fail(err, RC_INTERNAL, "", "%s holds a database that is no store of rosterd", directory);
+	if (mdb_get(mdb, meta, &key, &value) != 0 || value.mv_size != sizeof(format))
+		return fail(err, RC_INTERNAL, "", "%s holds a database that is no store of rosterd", name);
 	memcpy(&format, value.mv_data, sizeof(format));
 	format = le32toh(format);
 	if (format > STORE_FORMAT)
 		return fail(err, RC_CONFLICT, "",
 			"the store in %s has format %u, and this rosterd knows formats up to %d: "
 			"it takes a newer rosterd to open it",
-			directory, format, STORE_FORMAT);
+			name, format, STORE_FORMAT);
 	key = val_text(meta_secret);
-	if (mdb_get(mdb, s->dbi[TAB_META], &key, &value) != 0 || value.mv_size != STORE_SECRET)
-		return fail(err, RC_INTERNAL, "", "the store in %s has lost its secret", directory);
-	memcpy(s->secret, value.mv_data, STORE_SECRET);
+	if (mdb_get(mdb, meta, &key, &value) != 0 || value.mv_size != STORE_SECRET)
+		return fail(err, RC_INTERNAL, "", "the store in %s has lost its secret", name);
+	memcpy(secret, value.mv_data, STORE_SECRET);
 	return RC_OK;
 }
 
@@ -111,6 +110,7 @@ static enum rc
 open_tables(struct store *s, MDB_txn *mdb, const char *directory, struct err *err)
 {
 	MDB_stat root;
+	enum rc checked;
 	int rc;
 
 	rc = mdb_dbi_open(mdb, store_tables[TAB_META].name, 0, &s->dbi[TAB_META]);
@@ -129,8 +129,9 @@ open_tables(struct store *s, MDB_txn *mdb, const char *directory, struct err *er
 	}
 	if (rc != 0)
 		return store_fail(s, rc, err);
-	if ((rc = (int)meta_check(s, mdb, directory, err)) != RC_OK)
-		return (enum rc)rc;
+	checked = store_meta_check(mdb, s->dbi[TAB_META], directory, s->secret, err);
+	if (checked != RC_OK)
+		return checked;
 	for (int i = 0; i < TAB_COUNT; i++) {
 		rc = mdb_dbi_open(mdb, store_tables[i].name, store_tables[i].flags | MDB_CREATE, &s->dbi[i]);
 		if (rc != 0)

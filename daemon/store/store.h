@@ -262,11 +262,13 @@ struct verify_result {
 enum rc store_verify(struct store *s, const struct store_progress *p, struct verify_result *out,
 	struct err *err) MUSTCHECK;
 
-/* A consistent copy into a new file while writes go on. */
+/* A consistent, compact copy into a new file while writes go on. The file appears under its name when all of it is on
+ * disk; one that is there already is left alone (CONFLICT). */
 enum rc store_backup(struct store *s, const char *file, const struct store_progress *p, struct err *err)
 	MUSTCHECK;
-/* Makes a store directory from a backup; refused when there is a store already. */
-enum rc store_restore(const char *file, const char *directory, const struct schema_set *schema,
-	const struct store_progress *p, struct err *err) MUSTCHECK;
+/* Makes a store directory from a backup; refused when there is a store already (CONFLICT). The file is checked for being a
+ * whole backup of a format that we know; store_verify() on the new store looks closer. */
+enum rc store_restore(const char *file, const char *directory, const struct store_progress *p,
+	struct err *err) MUSTCHECK;
 
 #endif

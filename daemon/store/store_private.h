@@ -85,6 +85,10 @@ struct store {
 	struct broken *broken; /* of the control of the crash test, else NULL */
 };
 
+/* Whether a database is a store that we may open; name is for the sentence. Gives its secret. */
+enum rc store_meta_check(MDB_txn *mdb, MDB_dbi meta, const char *name, uint8_t secret[STORE_SECRET],
+	struct err *err) MUSTCHECK;
+
 /* Room for more: doubles the map. MDB_MAP_FULL at the limit. The write lock is held, no write transaction is open. */
 int store_grow(struct store *s);
 /* Another process made the map larger: follow. The write lock is held. */
