@@ -85,12 +85,12 @@ static void
 put_wrapped(struct buf *out, const char *prefix, const char *text)
 {
 	struct slice rest = slice_of(text), word;
-	size_t column = WIDTH;
+	size_t column = 0;
 
 	while (slice_split(&rest, ' ', &word)) {
-		if (column + 1 + word.len > WIDTH) {
-			buf_printf(out, "%s%s", column < WIDTH || out->len == 0 ? "\n" : "", prefix);
-			column = strlen(prefix) - (prefix[0] == '\t' ? 1 : 0) + 2;
+		if (column == 0 || column + 1 + word.len > WIDTH) {
+			buf_printf(out, "%s%s", column > 0 ? "\n" : "", prefix);
+			column = prefix[0] == '\t' ? 10 : 2;
 		} else {
 			buf_char(out, ' ');
 			column++;

@@ -56,7 +56,7 @@ const struct setting config_settings[] = {
 	{ .name = "workers", .kind = SETTING_NUMBER, .offset = AT(workers), .max = 256, .unit = "threads",
 		.help = "Threads that serve requests. 0: one a processor core." },
 	SWITCH("gzip", gzip, true, false, "Compresses answers for clients that ask for it."),
-	SWITCH("access_log", access_log, true, true, "Logs one line for each request."),
+	SWITCH("access_log", access_log, true, false, "Logs one line for each request."),
 	{ .name = "log_level", .kind = SETTING_CHOICE, .offset = AT(log_level), .value = 2,
 		.choices = log_levels, .reloadable = true,
 		.help = "What is logged, on standard error: this and all that is more urgent." },

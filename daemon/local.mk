@@ -19,12 +19,17 @@ libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h \
 	daemon/config_print.c \
 	daemon/config_table.c daemon/config_table.h \
+	daemon/conn.c daemon/conn.h \
+	daemon/control.h \
+	daemon/control/call.c daemon/control/call.h \
+	daemon/control/care.c \
+	daemon/control/commands.c \
+	daemon/control/control.c \
 	daemon/directory/directory.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
 	daemon/directory/org.c daemon/directory/org.h \
-	daemon/conn.c daemon/conn.h \
 	daemon/directory/plan.c daemon/directory/plan.h \
 	daemon/directory/query.c daemon/directory/query.h \
 	daemon/directory/resource.c \
@@ -48,3 +53,9 @@ libdaemon_a_SOURCES = \
 	daemon/server.c daemon/server.h \
 	daemon/tls.c daemon/tls.h \
 	daemon/worker.c
+
+sbin_PROGRAMS += rosterd
+rosterd_SOURCES = daemon/main.c
+rosterd_LDADD = libdaemon.a libstore.a libprotocol.a libschema.a libbase.a \
+	$(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(LMDB_LIBS) $(LIBCONFIG_LIBS) $(JANSSON_LIBS) $(ARGON2_LIBS) \
+	$(ZLIB_LIBS) $(UNISTRING_LIBS)

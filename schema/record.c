@@ -460,18 +460,31 @@ pack_external_ids(struct buf *out, const struct schema_set *set, const struct no
 		pack_external_id(out, attr, space, value->text);
 }
 
-void
-record_pack(struct buf *out, const struct schema_set *set, const struct record *r, const struct node *root,
-	uint32_t space, const struct record *old)
+static void
+pack_header(struct buf *out, const struct record *r)
 {
-	const struct attr *external_id = r->type->external_id;
-
 	buf_char(out, LAYOUT);
 	buf_char(out, (char)r->type->code);
 	buf_put(out, r->id.bytes, UUID_SIZE);
 	put_le(out, r->revision, 8);
 	put_le(out, (uint64_t)r->created, 8);
 	put_le(out, (uint64_t)r->modified, 8);
+}
+
+void
+record_pack_as_is(struct buf *out, const struct record *r)
+{
+	pack_header(out, r);
+	buf_slice(out, r->fields);
+}
+
+void
+record_pack(struct buf *out, const struct schema_set *set, const struct record *r, const struct node *root,
+	uint32_t space, const struct record *old)
+{
+	const struct attr *external_id = r->type->external_id;
+
+	pack_header(out, r);
 	pack_external_ids(out, set, node_child(root, external_id), external_id, space, old);
 	pack_payload(out, root);
 }

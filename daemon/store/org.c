@@ -190,6 +190,12 @@ orgtx_txn(struct orgtx *o)
 	return o->t;
 }
 
+uint32_t
+orgtx_org(const struct orgtx *o)
+{
+	return o->org;
+}
+
 bool
 org_stat_decode(struct slice value, struct org_stat *out)
 {

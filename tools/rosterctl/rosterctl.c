@@ -1,0 +1,569 @@
+/* rosterctl: the operator's command line. It decodes options into one request and shows the answer; what the commands do is the
+ * daemon's (daemon/control/). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <config.h>
+
+#include "tools/rosterctl/client.h"
+#include "tools/rosterctl/print.h"
+
+#include "base/banned.h"
+
+enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_FOUND };
+
+enum { ARGS_MAX = 3, OPTIONS_MAX = 4 };
+
+struct option_spec {
+	const char *flag, *member, *value, *help; /* value NULL: a switch */
+};
+
+struct command {
+	const char *words, *usage, *help;
+	const char *args[ARGS_MAX]; /* members of the request that positional arguments become */
+	unsigned args_min;
+	struct option_spec options[OPTIONS_MAX];
+	const struct column *columns; /* a list */
+	enum { PLAIN, CONFIRM, FILE_NAME, INPUT, OUTPUT, PROBLEMS } kind;
+	const char *progress; /* what is under way */
+};
+
+static const struct column org_columns[] = { { "key", "KEY" }, { "name", "NAME" }, { "state", "STATE" },
+	{ "users", "USERS" }, { "activeUsers", "ACTIVE" }, { "groups", "GROUPS" },
+	{ "memberships", "MEMBERSHIPS" }, { "created", "CREATED" }, { NULL, NULL } };
+static const struct column connection_columns[] = { { "number", "NO" }, { "name", "NAME" },
+	{ "dialect", "DIALECT" }, { "stopped", "STOPPED" }, { "created", "CREATED" }, { "baseUrl", "BASE URL" },
+	{ NULL, NULL } };
+static const struct column token_columns[] = { { "number", "NO" }, { "connection", "CONNECTION" },
+	{ "label", "LABEL" }, { "created", "CREATED" }, { "expires", "EXPIRES" }, { "expired", "EXPIRED" },
+	{ "lastUsed", "LAST USED" }, { NULL, NULL } };
+
+#define EXPIRES { "--expires", "expires", "WHEN", "90d, 12h, a date, a time, or never" }
+#define LABEL { "--label", "label", "TEXT", "what the token is for" }
+#define DIALECT { "--dialect", "dialect", "DIALECT", "tolerant (default), strict or interop" }
+
+static const struct command commands[] = {
+	{ .words = "org create", .usage = "KEY [--name NAME]", .args = { "org" }, .args_min = 1,
+		.help = "makes an org; its key stands in addresses",
+		.options = { { "--name", "name", "NAME", "what people call it" } } },
+	{ .words = "org list", .usage = "", .help = "lists all orgs", .columns = org_columns },
+	{ .words = "org show", .usage = "KEY", .args = { "org" }, .args_min = 1,
+		.help = "shows an org and its connections" },
+	{ .words = "org suspend", .usage = "KEY", .args = { "org" }, .args_min = 1,
+		.help = "refuses all requests of an org (403) until it is resumed" },
+	{ .words = "org resume", .usage = "KEY", .args = { "org" }, .args_min = 1,
+		.help = "serves a suspended org again" },
+	{ .words = "org delete", .usage = "KEY [--yes]", .args = { "org" }, .args_min = 1, .kind = CONFIRM,
+		.help = "removes an org and all that is in it, for good", .progress = "removing",
+		.options = { { "--yes", "yes", NULL, "do not ask" } } },
+	{ .words = "connection create", .usage = "ORG NAME [--dialect D] [--expires WHEN] [--label TEXT]",
+		.args = { "org", "connection" }, .args_min = 2,
+		.help = "makes a connection for an identity provider, with its first token",
+		.options = { DIALECT, EXPIRES, LABEL } },
+	{ .words = "connection list", .usage = "ORG", .args = { "org" }, .args_min = 1,
+		.help = "lists an org's connections", .columns = connection_columns },
+	{ .words = "connection delete", .usage = "ORG NAME", .args = { "org", "connection" }, .args_min = 2,
+		.help = "removes a connection and its tokens; users and groups stay" },
+	{ .words = "connection release", .usage = "ORG NAME", .args = { "org", "connection" }, .args_min = 2,
+		.help = "lets a connection go on that the guard of mass removal stopped" },
+	{ .words = "connection set-dialect", .usage = "ORG NAME DIALECT",
+		.args = { "org", "connection", "dialect" }, .args_min = 3,
+		.help = "sets how a connection's requests are read: tolerant, strict, interop" },
+	{ .words = "token add", .usage = "ORG CONNECTION [--expires WHEN] [--label TEXT]",
+		.args = { "org", "connection" }, .args_min = 2,
+		.help = "makes one more token; it is shown this once", .options = { EXPIRES, LABEL } },
+	{ .words = "token list", .usage = "ORG [CONNECTION]", .args = { "org", "connection" }, .args_min = 1,
+		.help = "lists tokens, never their secrets", .columns = token_columns },
+	{ .words = "token rotate", .usage = "ORG NUMBER [--overlap TIME] [--expires WHEN] [--label TEXT]",
+		.args = { "org", "token" }, .args_min = 2,
+		.help = "makes a new token in place of an old one, which ends after the overlap",
+		.options = { { "--overlap", "overlap", "TIME", "how long the old one lives on (24h)" }, EXPIRES,
+			LABEL } },
+	{ .words = "token revoke", .usage = "ORG NUMBER", .args = { "org", "token" }, .args_min = 2,
+		.help = "ends a token at once" },
+	{ .words = "status", .usage = "", .help = "shows the daemon and its store" },
+	{ .words = "reload", .usage = "", .help = "has the daemon read configuration and certificate again" },
+	{ .words = "backup", .usage = "FILE", .args = { "file" }, .args_min = 1, .kind = FILE_NAME,
+		.help = "writes a consistent copy of the store while it is in use", .progress = "backup" },
+	{ .words = "restore", .usage = "FILE", .args = { "file" }, .args_min = 1, .kind = FILE_NAME,
+		.help = "makes a new store from a backup; no daemon may run", .progress = "restore" },
+	{ .words = "verify", .usage = "", .kind = PROBLEMS,
+		.help = "walks every record, edge and index entry, and reports what disagrees",
+		.progress = "verify" },
+	{ .words = "export", .usage = "ORG [FILE] [--with-secrets]", .args = { "org", "file" }, .args_min = 1,
+		.kind = OUTPUT, .help = "writes an org's users and groups as SCIM JSON lines",
+		.progress = "export",
+		.options = { { "--with-secrets", "secrets", NULL, "also the hashes of passwords" } } },
+	{ .words = "import", .usage = "ORG [FILE] --connection NAME [--continue]", .args = { "org", "file" },
+		.args_min = 1, .kind = INPUT, .help = "creates users and groups from SCIM JSON lines",
+		.progress = "import",
+		.options = { { "--connection", "connection", "NAME", "whose externalIds these are" },
+			{ "--continue", "continue", NULL, "pass over wrong lines, and report them" } } },
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+struct session {
+	const struct command *command;
+	struct where where;
+	bool json;
+	json_t *request;
+	json_t *parts; /* what came of a list */
+	FILE *output;  /* of an export */
+	const char *output_name;
+	uint64_t input_size;
+	bool output_failed;
+};
+
+/* ---- Help ---- */
+
+static void
+print_help(void)
+{
+	(void)printf("Usage: rosterctl [--config FILE | --data DIR] [--json] COMMAND ...\n"
+		     "Manages a rosterd: over its control socket, or directly when no daemon runs.\n\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		(void)printf("  %s %s\n      %s\n", commands[i].words, commands[i].usage, commands[i].help);
+		for (size_t j = 0; j < OPTIONS_MAX && commands[i].options[j].flag != NULL; j++)
+			(void)printf("        %s%s%s  %s\n", commands[i].options[j].flag,
+				commands[i].options[j].value != NULL ? " " : "",
+				commands[i].options[j].value != NULL ? commands[i].options[j].value : "",
+				commands[i].options[j].help);
+	}
+	(void)printf("\n  -c, --config FILE  the daemon's configuration (default " SYSCONFDIR "/rosterd.conf)\n"
+		     "  -d, --data DIR     the daemon's data directory\n"
+		     "      --json         answers as JSON, errors too\n"
+		     "  -h, --help         print this\n"
+		     "  -V, --version      print the version\n\n"
+		     "Without -c and -d the environment's ROSTER_CONFIG or ROSTER_DATA count.\n"
+		     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no way to the daemon or store,\n"
+		     "4 verify found problems, or import passed over lines.\n");
+}
+
+static enum exit_code misuse(const struct command *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static enum exit_code
+misuse(const struct command *c, const char *format, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "rosterctl: ");
+	va_start(ap, format);
+	(void)vfprintf(stderr, format, ap);
+	va_end(ap);
+	if (c != NULL)
+		(void)fprintf(stderr, "\nUsage: rosterctl %s %s\n", c->words, c->usage);
+	else
+		(void)fprintf(stderr, "\nTry rosterctl --help.\n");
+	return EXIT_USAGE;
+}
+
+/* ---- Arguments ---- */
+
+/* How many arguments the command's words take; 0 when they are others. */
+static int
+words_match(const char *words, int argc, char **argv)
+{
+	struct slice rest = slice_of(words), word;
+	int n = 0;
+
+	while (slice_split(&rest, ' ', &word)) {
+		if (n >= argc || !slice_eq(word, slice_of(argv[n])))
+			return 0;
+		n++;
+	}
+	return n;
+}
+
+static const struct command *
+command_find(int argc, char **argv, int *taken)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if ((*taken = words_match(commands[i].words, argc, argv)) > 0)
+			return &commands[i];
+	return NULL;
+}
+
+static const struct option_spec *
+option_find(const struct command *c, struct slice flag)
+{
+	for (size_t i = 0; i < OPTIONS_MAX && c->options[i].flag != NULL; i++)
+		if (slice_eq(flag, slice_of(c->options[i].flag)))
+			return &c->options[i];
+	return NULL;
+}
+
+static bool
+put_text(json_t *request, const char *member, const char *text)
+{
+	return json_object_set_new(request, member, json_string(text)) == 0;
+}
+
+/* One of the options that stand anywhere; how many arguments it took, 0 when it is none, -1 when its value is missing. */
+static int
+common_option(struct session *s, int left, char **argv)
+{
+	static const struct {
+		const char *brief, *full;
+		bool config;
+	} rows[] = { { "-c", "--config", true }, { "-d", "--data", false } };
+
+	if (strcmp(argv[0], "--json") == 0) {
+		s->json = true;
+		return 1;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		size_t len = strlen(rows[i].full);
+		const char *value = NULL;
+
+		if (strncmp(argv[0], rows[i].full, len) == 0 && argv[0][len] == '=')
+			value = argv[0] + len + 1;
+		else if (strcmp(argv[0], rows[i].brief) != 0 && strcmp(argv[0], rows[i].full) != 0)
+			continue;
+		else if (left < 2)
+			return -1;
+		*(rows[i].config ? &s->where.config : &s->where.data) = value != NULL ? value : argv[1];
+		return value != NULL ? 1 : 2;
+	}
+	return 0;
+}
+
+/* An option of the command, at argv[0]. */
+static int
+own_option(struct session *s, int left, char **argv)
+{
+	const char *equals = strchr(argv[0], '=');
+	struct slice flag = { argv[0], equals != NULL ? (size_t)(equals - argv[0]) : strlen(argv[0]) };
+	const struct option_spec *o = option_find(s->command, flag);
+
+	if (o == NULL)
+		return 0;
+	if (o->value == NULL) {
+		(void)json_object_set_new(s->request, o->member, json_true());
+		return equals != NULL ? -1 : 1;
+	}
+	if (equals == NULL && left < 2)
+		return -1;
+	if (!put_text(s->request, o->member, equals != NULL ? equals + 1 : argv[1]))
+		return -1;
+	return equals != NULL ? 1 : 2;
+}
+
+static enum exit_code
+parse_command(struct session *s, int argc, char **argv)
+{
+	const struct command *c = s->command;
+	unsigned given = 0;
+	bool options = true;
+
+	for (int i = 0; i < argc;) {
+		int took = 0;
+
+		if (options && strcmp(argv[i], "--") == 0) {
+			options = false;
+			i++;
+			continue;
+		}
+		if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
+			if ((took = own_option(s, argc - i, argv + i)) == 0)
+				took = common_option(s, argc - i, argv + i);
+			if (took == 0)
+				return misuse(c, "there is no option %s here", argv[i]);
+			if (took < 0)
+				return misuse(c, "%s is not used like this", argv[i]);
+			i += took;
+			continue;
+		}
+		if (given == ARGS_MAX || c->args[given] == NULL)
+			return misuse(c, "unexpected argument \"%s\"", argv[i]);
+		if (!put_text(s->request, c->args[given++], argv[i++]))
+			return misuse(c, "\"%s\" is not valid UTF-8", argv[i - 1]);
+	}
+	if (given < c->args_min)
+		return misuse(c, "%s is missing", c->args[given]);
+	return EXIT_OK;
+}
+
+/* ---- Before and after the request ---- */
+
+static enum exit_code
+confirm(struct session *s)
+{
+	const char *key = json_string_value(json_object_get(s->request, "org"));
+	char answer[256] = "";
+
+	if (json_object_get(s->request, "yes") != NULL)
+		return EXIT_OK;
+	if (!isatty(STDIN_FILENO))
+		return misuse(s->command, "%s: say --yes, there is nobody to ask", s->command->words);
+	(void)fprintf(stderr, "This removes the org \"%s\" with all its users, groups and tokens, for good.\n"
+			      "Type its key to go on: ", key);
+	if (fgets(answer, sizeof(answer), stdin) != NULL)
+		answer[strcspn(answer, "\n")] = '\0';
+	if (strcmp(answer, key) == 0)
+		return EXIT_OK;
+	(void)fprintf(stderr, "rosterctl: nothing was removed\n");
+	return EXIT_FAILED;
+}
+
+/* The daemon stands in another directory: names become absolute. */
+static enum exit_code
+file_absolute(struct session *s)
+{
+	const char *name = json_string_value(json_object_get(s->request, "file"));
+	char here[4096], full[8192];
+
+	if (name[0] == '/')
+		return EXIT_OK;
+	if (getcwd(here, sizeof(here)) == NULL) {
+		(void)fprintf(stderr, "rosterctl: the working directory: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	(void)snprintf(full, sizeof(full), "%s/%s", here, name);
+	(void)put_text(s->request, "file", full);
+	return EXIT_OK;
+}
+
+static const char *
+take_file_name(struct session *s)
+{
+	json_t *v = json_incref(json_object_get(s->request, "file"));
+	const char *name = json_string_value(v);
+
+	(void)json_object_del(s->request, "file");
+	/* Kept as long as the process: it is named in messages. */
+	return name == NULL || strcmp(name, "-") == 0 ? NULL : name;
+}
+
+static enum exit_code
+open_input(struct session *s, int *fd)
+{
+	const char *name = take_file_name(s);
+	struct stat st;
+
+	*fd = STDIN_FILENO;
+	if (json_object_get(s->request, "connection") == NULL)
+		return misuse(s->command, "%s is missing: it says whose externalIds these are", "--connection");
+	if (name != NULL && (*fd = open(name, O_RDONLY | O_CLOEXEC)) < 0) {
+		(void)fprintf(stderr, "rosterctl: %s: %s\n", name, strerror(errno));
+		return EXIT_FAILED;
+	}
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+		s->input_size = (uint64_t)st.st_size;
+	return EXIT_OK;
+}
+
+static enum exit_code
+open_output(struct session *s)
+{
+	int fd;
+
+	s->output = stdout;
+	s->output_name = take_file_name(s);
+	if (s->output_name == NULL)
+		return EXIT_OK;
+	/* Personal data: for the operator alone. */
+	fd = open(s->output_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || (s->output = fdopen(fd, "w")) == NULL) {
+		(void)fprintf(stderr, "rosterctl: %s: %s\n", s->output_name, strerror(errno));
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+static enum exit_code
+prepare(struct session *s, int *input)
+{
+	*input = -1;
+	switch (s->command->kind) {
+	case PLAIN:
+	case PROBLEMS:
+		break;
+	case CONFIRM:
+		return confirm(s);
+	case FILE_NAME:
+		return file_absolute(s);
+	case INPUT:
+		return open_input(s, input);
+	case OUTPUT:
+		return open_output(s);
+	}
+	return EXIT_OK;
+}
+
+/* ---- Answers ---- */
+
+static void
+on_part(void *arg, const json_t *part)
+{
+	struct session *s = arg;
+	const char *problem = json_string_value(json_object_get(part, "problem"));
+
+	if (s->json || s->command->columns != NULL) {
+		(void)json_array_append(s->parts, (json_t *)(uintptr_t)part);
+	} else if (problem != NULL) {
+		progress_end();
+		(void)fprintf(stderr, "%s\n", problem);
+	}
+}
+
+static void
+on_data(void *arg, struct slice bytes)
+{
+	struct session *s = arg;
+
+	if (s->output == NULL || fwrite(bytes.p, 1, bytes.len, s->output) != bytes.len)
+		s->output_failed = true;
+}
+
+static void
+on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	const struct session *s = arg;
+
+	if (s->command->progress != NULL && s->command->kind != INPUT)
+		progress_show(s->command->progress, done, total);
+}
+
+static void
+on_sent(void *arg, uint64_t bytes)
+{
+	const struct session *s = arg;
+
+	progress_show(s->command->progress, bytes, s->input_size);
+}
+
+static void
+dump(const json_t *j)
+{
+	(void)json_dumpf(j, stdout, JSON_INDENT(2));
+	(void)putchar('\n');
+}
+
+static enum exit_code
+show_failure(const struct session *s, const json_t *last)
+{
+	const char *path = json_string_value(json_object_get(last, "path"));
+	const char *detail = json_string_value(json_object_get(last, "detail"));
+
+	if (s->json)
+		dump(last);
+	(void)fprintf(stderr, "rosterctl: %s%s%s\n", path != NULL ? path : "",
+		path != NULL && path[0] != '\0' ? ": " : "", detail != NULL ? detail : "failed");
+	return EXIT_FAILED;
+}
+
+static enum exit_code
+show_result(struct session *s, json_t *last)
+{
+	/* The numbers that turn a result into exit code 4. */
+	bool found = json_integer_value(json_object_get(last, "problems")) > 0 ||
+		json_integer_value(json_object_get(last, "skipped")) > 0;
+	FILE *out = s->command->kind == OUTPUT && s->output == stdout ? NULL : stdout;
+
+	if (s->command->columns != NULL && s->json) {
+		dump(s->parts);
+	} else if (s->command->columns != NULL) {
+		print_table(s->parts, s->command->columns);
+	} else if (out != NULL && s->json) {
+		if (json_array_size(s->parts) > 0)
+			(void)json_object_set(last, "lines", s->parts);
+		dump(last);
+	} else if (out != NULL) {
+		print_object(last, 0);
+	}
+	return found ? EXIT_FOUND : EXIT_OK;
+}
+
+static enum exit_code
+close_output(struct session *s, enum exit_code code)
+{
+	if (s->output != NULL && (fflush(s->output) != 0 || ferror(s->output) != 0))
+		s->output_failed = true;
+	if (s->output != NULL && s->output != stdout && fclose(s->output) != 0)
+		s->output_failed = true;
+	if (!s->output_failed)
+		return code;
+	(void)fprintf(stderr, "rosterctl: %s can't be written: it is not complete\n",
+		s->output_name != NULL ? s->output_name : "standard output");
+	return EXIT_FAILED;
+}
+
+static enum exit_code
+run(struct session *s, int input)
+{
+	const struct answers to = { on_part, on_data, on_progress, input >= 0 ? on_sent : NULL, s };
+	struct client client;
+	json_t *last = NULL;
+	enum outcome outcome;
+	enum exit_code code = EXIT_UNREACHABLE;
+
+	(void)put_text(s->request, "command", s->command->words);
+	if (!client_open(&client, &s->where))
+		return EXIT_UNREACHABLE;
+	s->parts = json_array();
+	outcome = client_run(&client, s->request, input, &to, &last);
+	progress_end();
+	if (outcome == LOST && client.child == 0)
+		(void)fprintf(stderr, "rosterctl: the daemon ended the connection\n");
+	else if (outcome == FAILED)
+		code = show_failure(s, last);
+	else if (outcome == DONE)
+		code = show_result(s, last);
+	json_decref(last);
+	json_decref(s->parts);
+	client_close(&client);
+	return close_output(s, code);
+}
+
+static enum exit_code
+run_command(struct session *s, int argc, char **argv)
+{
+	enum exit_code code;
+	int input, taken;
+
+	if ((s->command = command_find(argc, argv, &taken)) == NULL)
+		return misuse(NULL, "there is no command \"%s\"", argv[0]);
+	if ((code = parse_command(s, argc - taken, argv + taken)) != EXIT_OK)
+		return code;
+	if (s->where.config == NULL && s->where.data == NULL) {
+		s->where.config = getenv("ROSTER_CONFIG");
+		s->where.data = s->where.config == NULL ? getenv("ROSTER_DATA") : NULL;
+	}
+	if ((code = prepare(s, &input)) != EXIT_OK)
+		return code;
+	return run(s, input);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct session s = { .request = json_object() };
+	enum exit_code code;
+	int i = 1, taken;
+
+	while (i < argc && argv[i][0] == '-') {
+		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+			print_help();
+			return 0;
+		}
+		if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
+			(void)puts("rosterctl " PACKAGE_VERSION);
+			return 0;
+		}
+		if ((taken = common_option(&s, argc - i, argv + i)) == 0)
+			return (int)misuse(NULL, "there is no option %s", argv[i]);
+		if (taken < 0)
+			return (int)misuse(NULL, "%s needs a value", argv[i]);
+		i += taken;
+	}
+	code = i == argc ? misuse(NULL, "the command is missing") : run_command(&s, argc - i, argv + i);
+	json_decref(s.request);
+	return (int)code;
+}
