@@ -14,13 +14,27 @@ if HAVE_CMOCKA
 CODEC_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/protocol -DTEST_EXAMPLES='"$(srcdir)/tests/protocol/examples/"'
 CODEC_LDADD = libprotocol.a libschema.a libbase.a $(CMOCKA_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
 
-check_PROGRAMS += tests/protocol/test_json tests/protocol/test_scim_read
+check_PROGRAMS += \
+	tests/protocol/test_json \
+	tests/protocol/test_scim_read \
+	tests/protocol/test_scim_write \
+	tests/protocol/test_bulk \
+	tests/protocol/test_discovery
 tests_protocol_test_json_SOURCES = tests/protocol/test_json.c tests/protocol/fixture.h
 tests_protocol_test_json_CPPFLAGS = $(CODEC_CPPFLAGS)
 tests_protocol_test_json_LDADD = $(CODEC_LDADD)
 tests_protocol_test_scim_read_SOURCES = tests/protocol/test_scim_read.c tests/protocol/fixture.h
 tests_protocol_test_scim_read_CPPFLAGS = $(CODEC_CPPFLAGS)
 tests_protocol_test_scim_read_LDADD = $(CODEC_LDADD)
+tests_protocol_test_scim_write_SOURCES = tests/protocol/test_scim_write.c tests/protocol/fixture.h
+tests_protocol_test_scim_write_CPPFLAGS = $(CODEC_CPPFLAGS)
+tests_protocol_test_scim_write_LDADD = $(CODEC_LDADD)
+tests_protocol_test_bulk_SOURCES = tests/protocol/test_bulk.c tests/protocol/fixture.h
+tests_protocol_test_bulk_CPPFLAGS = $(CODEC_CPPFLAGS)
+tests_protocol_test_bulk_LDADD = $(CODEC_LDADD)
+tests_protocol_test_discovery_SOURCES = tests/protocol/test_discovery.c tests/protocol/fixture.h
+tests_protocol_test_discovery_CPPFLAGS = $(CODEC_CPPFLAGS)
+tests_protocol_test_discovery_LDADD = $(CODEC_LDADD)
 endif
 
 # The HTTPS door by itself, for tests/system/test_http_door.py.

@@ -10,6 +10,10 @@ tests_fuzz_replay_filter_LDADD = $(FUZZ_LDADD)
 tests_fuzz_replay_patch_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_patch.c
 tests_fuzz_replay_patch_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/patch"'
 tests_fuzz_replay_patch_LDADD = $(FUZZ_LDADD)
+check_PROGRAMS += tests/fuzz/replay_scim_read
+tests_fuzz_replay_scim_read_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_scim_read.c
+tests_fuzz_replay_scim_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/scim_read"'
+tests_fuzz_replay_scim_read_LDADD = $(FUZZ_LDADD)
 
 if ENABLE_FUZZER
 noinst_PROGRAMS += tests/fuzz/fuzz_filter tests/fuzz/fuzz_patch
@@ -19,4 +23,8 @@ tests_fuzz_fuzz_filter_LDADD = $(FUZZ_LDADD)
 tests_fuzz_fuzz_patch_SOURCES = tests/fuzz/fuzz_patch.c
 tests_fuzz_fuzz_patch_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_patch_LDADD = $(FUZZ_LDADD)
+noinst_PROGRAMS += tests/fuzz/fuzz_scim_read
+tests_fuzz_fuzz_scim_read_SOURCES = tests/fuzz/fuzz_scim_read.c
+tests_fuzz_fuzz_scim_read_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_scim_read_LDADD = $(FUZZ_LDADD)
 endif
