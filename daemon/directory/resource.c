@@ -218,7 +218,7 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 
 	out->row = u->row;
 	header.revision = orgtx_stat(o)->revision + 1;
-	header.modified = w->actor.now > u->old.modified ? w->actor.now : u->old.modified + 1;
+	header.modified = w->actor.now > u->old.modified ? w->actor.now : u->old.modified;
 	out->packed = pack(d, a, &header, u->root, w->actor.connection, &u->old);
 	if (!record_parse(d->schema, out->packed, &made))
 		return fail(err, RC_INTERNAL, "", "the resource could not be packed");
@@ -310,7 +310,7 @@ touch_groups_of(struct orgtx *o, const struct writer *w, uint64_t member, uint64
 			if (!record_get(o, groups[i], &r))
 				continue;
 			r.revision = revision;
-			r.modified = w->actor.now > r.modified ? w->actor.now : r.modified + 1;
+			r.modified = w->actor.now > r.modified ? w->actor.now : r.modified;
 			buf_clear(&b);
 			record_pack_as_is(&b, &r);
 			record_replace(o, groups[i], buf_as_slice(&b));

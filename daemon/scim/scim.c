@@ -299,7 +299,7 @@ scim_handle(struct exchange *x, void *arg)
 	rq->worker = w;
 	rq->x = x;
 	rq->arena = x->arena;
-	rq->now = clock_ticks();
+	rq->now = clock_ticks() / 10000 * 10000; /* whole milliseconds: that is what clients can read */
 	if ((rc = reader_enter(w, &err)) != RC_OK) {
 		reply_error(rq, rc, &err);
 		return;
