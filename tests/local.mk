@@ -44,3 +44,9 @@ tests_daemon_echo_server_LDADD = libdaemon.a libprotocol.a libschema.a libbase.a
 	$(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) $(UNISTRING_LIBS)
 
 include $(srcdir)/tests/store/local.mk
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/protocol/test_http
+tests_protocol_test_http_SOURCES = tests/protocol/test_http.c
+tests_protocol_test_http_LDADD = libprotocol.a libbase.a $(CMOCKA_LIBS)
+endif

@@ -3,10 +3,17 @@
 EXTRA_DIST += tests/fuzz/corpus
 FUZZ_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
 
-check_PROGRAMS += tests/fuzz/replay_filter tests/fuzz/replay_patch
+check_PROGRAMS += tests/fuzz/replay_filter tests/fuzz/replay_http_chunked tests/fuzz/replay_http_head \
+	tests/fuzz/replay_patch
 tests_fuzz_replay_filter_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_filter.c
 tests_fuzz_replay_filter_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/filter"'
 tests_fuzz_replay_filter_LDADD = $(FUZZ_LDADD)
+tests_fuzz_replay_http_chunked_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_http_chunked.c
+tests_fuzz_replay_http_chunked_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/http_chunked"'
+tests_fuzz_replay_http_chunked_LDADD = $(FUZZ_LDADD)
+tests_fuzz_replay_http_head_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_http_head.c
+tests_fuzz_replay_http_head_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/http_head"'
+tests_fuzz_replay_http_head_LDADD = $(FUZZ_LDADD)
 tests_fuzz_replay_patch_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_patch.c
 tests_fuzz_replay_patch_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/patch"'
 tests_fuzz_replay_patch_LDADD = $(FUZZ_LDADD)
@@ -16,10 +23,17 @@ tests_fuzz_replay_scim_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corp
 tests_fuzz_replay_scim_read_LDADD = $(FUZZ_LDADD)
 
 if ENABLE_FUZZER
-noinst_PROGRAMS += tests/fuzz/fuzz_filter tests/fuzz/fuzz_patch
+noinst_PROGRAMS += tests/fuzz/fuzz_filter tests/fuzz/fuzz_http_chunked tests/fuzz/fuzz_http_head \
+	tests/fuzz/fuzz_patch
 tests_fuzz_fuzz_filter_SOURCES = tests/fuzz/fuzz_filter.c
 tests_fuzz_fuzz_filter_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_filter_LDADD = $(FUZZ_LDADD)
+tests_fuzz_fuzz_http_chunked_SOURCES = tests/fuzz/fuzz_http_chunked.c
+tests_fuzz_fuzz_http_chunked_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_http_chunked_LDADD = $(FUZZ_LDADD)
+tests_fuzz_fuzz_http_head_SOURCES = tests/fuzz/fuzz_http_head.c
+tests_fuzz_fuzz_http_head_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_http_head_LDADD = $(FUZZ_LDADD)
 tests_fuzz_fuzz_patch_SOURCES = tests/fuzz/fuzz_patch.c
 tests_fuzz_fuzz_patch_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_patch_LDADD = $(FUZZ_LDADD)
