@@ -14,8 +14,16 @@ enum { CONTROL_CONNECTIONS = 16 };
 
 struct control;
 
-/* What the commands work on. store, committer and auth may be NULL at first when `open` is given: it is called before the
- * first command that needs them, and fills them in (a restore needs that there is none). */
+/* What a command works on. */
+enum control_need {
+	NEEDS_NOTHING,
+	NEEDS_DIRECTORY, /* the data directory, made when missing; no store opened */
+	NEEDS_STORE,     /* one that is there: a directory named by mistake must not become a store */
+	NEEDS_OR_MAKES_STORE,
+};
+
+/* store, committer and auth may be NULL at first when `open` is given: it is called before a command that needs something
+ * while store is NULL, and fills them in. */
 struct control_options {
 	const struct config *config;
 	const struct schema_set *schema;
@@ -23,7 +31,7 @@ struct control_options {
 	struct committer *committer;
 	struct auth *auth;
 	struct server *server; /* NULL when there are no listeners */
-	enum rc (*open)(struct control_options *o, void *arg, struct err *err);
+	enum rc (*open)(struct control_options *o, enum control_need need, void *arg, struct err *err);
 	void (*reload)(void *arg); /* NULL: nothing to reload */
 	void *arg;
 	const _Atomic bool *stop; /* set by control_new(): removals in steps look at it */

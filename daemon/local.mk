@@ -25,6 +25,7 @@ libdaemon_a_SOURCES = \
 	daemon/control/care.c \
 	daemon/control/commands.c \
 	daemon/control/control.c \
+	daemon/control/keep.c \
 	daemon/directory/directory.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
 	daemon/directory/member_set.c daemon/directory/member_set.h \

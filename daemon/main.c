@@ -215,6 +215,8 @@ lock_take(struct daemon *d, unsigned wait_s, struct err *err)
 		}
 		n = pread(d->lock, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? (size_t)n - 1 : 0] = '\0';
+		(void)close(d->lock);
+		d->lock = -1;
 		return fail(err, RC_CONFLICT, "", "the data directory %s is in use by another rosterd (pid %s)",
 			d->config->data_directory, pid);
 	}
@@ -300,7 +302,8 @@ stop(struct daemon *d)
 	if (d->server != NULL)
 		server_stop(d->server, (unsigned)d->config->stop_timeout);
 	control_free(d->control);
-	scim_free(d->scim);
+	if (d->scim != NULL)
+		scim_free(d->scim);
 	auth_free(d->auth);
 	if (d->committer != NULL)
 		committer_free(d->committer);
@@ -379,13 +382,31 @@ run(struct daemon *d)
 	return EXIT_SUCCESS;
 }
 
+static bool
+store_exists(const struct config *c)
+{
+	char name[4096];
+
+	(void)snprintf(name, sizeof(name), "%s/data.mdb", c->data_directory);
+	return access(name, F_OK) == 0;
+}
+
 static enum rc
-control_open(struct control_options *o, void *arg, struct err *err)
+control_open(struct control_options *o, enum control_need need, void *arg, struct err *err)
 {
 	struct daemon *d = arg;
-	enum rc rc = store_start(d, err);
+	enum rc rc;
 
-	if (rc != RC_OK)
+	if (need == NEEDS_STORE && !store_exists(d->config))
+		return fail(err, RC_NOT_FOUND, "", "there is no store in %s", d->config->data_directory);
+	if (d->lock < 0) {
+		if ((rc = privileges_drop(d, true, err)) != RC_OK || (rc = lock_take(d, 1, err)) != RC_OK)
+			return rc;
+		hide_memory();
+	}
+	if (need == NEEDS_DIRECTORY)
+		return RC_OK;
+	if ((rc = store_start(d, err)) != RC_OK)
 		return rc;
 	o->store = d->store;
 	o->committer = d->committer;
@@ -393,25 +414,20 @@ control_open(struct control_options *o, void *arg, struct err *err)
 	return RC_OK;
 }
 
-/* The peer learns of a failure here by the end of the connection and the log on standard error. */
 static int
 run_offline(struct daemon *d)
 {
 	struct control_options control = { .config = d->config, .open = control_open, .arg = d };
 	struct err err = ERR_INIT;
-	enum rc rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN); /* of the terminal: rosterctl ends, then its end of the socket closes */
 	if (!d->verbose)
 		log_set_level(LOG_ERROR);
-	if ((rc = schema_start(d, &err)) == RC_OK && (rc = privileges_drop(d, true, &err)) == RC_OK)
-		rc = lock_take(d, 1, &err);
-	if (rc != RC_OK) {
+	if (schema_start(d, &err) != RC_OK) {
 		(void)fprintf(stderr, "rosterd: %s\n", err.detail);
 		return EXIT_FAILURE;
 	}
-	hide_memory();
 	control.schema = d->schema;
 	control_serve(&control, STDIN_FILENO);
 	stop(d);

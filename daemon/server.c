@@ -210,6 +210,7 @@ server_alloc(const struct server_options *o)
 	s->workers = zalloc(s->worker_count, sizeof(*s->workers));
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		s->workers[i].wake_fd = -1;
+		s->workers[i].server = s;
 		s->workers[i].listeners = zalloc(s->listen_count, sizeof(struct listener));
 		for (size_t n = 0; n < s->listen_count; n++)
 			s->workers[i].listeners[n].fd = -1;

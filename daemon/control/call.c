@@ -222,8 +222,8 @@ call_run(struct call *c, struct slice payload, struct err *err)
 	else if ((command = command_find(name)) == NULL)
 		rc = fail(err, RC_NOT_IMPLEMENTED, "command", "there is no command \"%.*s\"",
 			name.len > 60 ? 60 : (int)name.len, name.p);
-	else if (!command->needs_store || c->options->store != NULL ||
-		(rc = c->options->open(c->options, c->options->arg, err)) == RC_OK)
+	else if (command->need == NEEDS_NOTHING || c->options->store != NULL ||
+		(rc = c->options->open(c->options, command->need, c->options->arg, err)) == RC_OK)
 		rc = command->run(c, err);
 	json_decref(request);
 	return rc;
@@ -265,22 +265,25 @@ control_serve(const struct control_options *options, int fd)
 }
 
 const struct command control_commands[] = {
-	{ "status", command_status, true },
-	{ "reload", command_reload, false },
-	{ "org create", command_org_create, true },
-	{ "org list", command_org_list, true },
-	{ "org show", command_org_show, true },
-	{ "org suspend", command_org_suspend, true },
-	{ "org resume", command_org_resume, true },
-	{ "org delete", command_org_delete, true },
-	{ "connection create", command_connection_create, true },
-	{ "connection list", command_connection_list, true },
-	{ "connection delete", command_connection_delete, true },
-	{ "connection release", command_connection_release, true },
-	{ "connection set-dialect", command_connection_set_dialect, true },
-	{ "token add", command_token_add, true },
-	{ "token list", command_token_list, true },
-	{ "token rotate", command_token_rotate, true },
-	{ "token revoke", command_token_revoke, true },
+	{ "status", command_status, NEEDS_STORE },
+	{ "reload", command_reload, NEEDS_NOTHING },
+	{ "backup", command_backup, NEEDS_STORE },
+	{ "restore", command_restore, NEEDS_DIRECTORY },
+	{ "verify", command_verify, NEEDS_STORE },
+	{ "org create", command_org_create, NEEDS_OR_MAKES_STORE },
+	{ "org list", command_org_list, NEEDS_STORE },
+	{ "org show", command_org_show, NEEDS_STORE },
+	{ "org suspend", command_org_suspend, NEEDS_STORE },
+	{ "org resume", command_org_resume, NEEDS_STORE },
+	{ "org delete", command_org_delete, NEEDS_STORE },
+	{ "connection create", command_connection_create, NEEDS_STORE },
+	{ "connection list", command_connection_list, NEEDS_STORE },
+	{ "connection delete", command_connection_delete, NEEDS_STORE },
+	{ "connection release", command_connection_release, NEEDS_STORE },
+	{ "connection set-dialect", command_connection_set_dialect, NEEDS_STORE },
+	{ "token add", command_token_add, NEEDS_STORE },
+	{ "token list", command_token_list, NEEDS_STORE },
+	{ "token rotate", command_token_rotate, NEEDS_STORE },
+	{ "token revoke", command_token_revoke, NEEDS_STORE },
 };
 const size_t control_command_count = sizeof(control_commands) / sizeof(control_commands[0]);

@@ -26,7 +26,7 @@ typedef enum rc command_run(struct call *c, struct err *err);
 struct command {
 	const char *name;
 	command_run *run;
-	bool needs_store;
+	enum control_need need;
 };
 
 extern const struct command control_commands[];

@@ -429,7 +429,9 @@ command_org_delete(struct call *c, struct err *err)
 	struct change_job j;
 	enum rc rc = org_set_state(c, ORG_DELETED, "org-deleted", &j, err);
 
-	return rc != RC_OK ? rc : org_purge_all(c->options, j.org.no, c, err);
+	if (rc == RC_OK && (rc = org_purge_all(c->options, j.org.no, c, err)) == RC_OK)
+		json_put(c->result, "state", json_string("deleted"));
+	return rc;
 }
 
 /* ---- Connections ---- */

@@ -62,8 +62,7 @@ command_restore(struct call *c, struct err *err)
 	if (c->options->store != NULL)
 		return fail(err, RC_CONFLICT, "", "a daemon runs on this data directory: stop it first");
 	if ((rc = file_arg(c, &file, err)) != RC_OK ||
-		(rc = store_restore(file, c->options->config->data_directory, c->options->schema, &progress,
-			 err)) != RC_OK)
+		(rc = store_restore(file, c->options->config->data_directory, &progress, err)) != RC_OK)
 		return rc;
 	c->result = json_pack("{s:s, s:s}", "file", file, "dataDirectory", c->options->config->data_directory);
 	return RC_OK;
