@@ -525,8 +525,8 @@ ordered_bits(double v)
 static struct slice
 text_key(struct arena *a, const struct attr *attr, uint32_t space, struct slice text, bool prefix)
 {
-	char *to = arena_alloc(a, INDEX_KEY_MAX);
 	size_t at = 0, len = text.len < KEY_TEXT_MAX ? text.len : KEY_TEXT_MAX;
+	char *to = arena_alloc(a, 4 + len + SHA256_DIGEST_LENGTH);
 
 	if (attr->source == SOURCE_SPACE) {
 		put_be(to, space, 4);
