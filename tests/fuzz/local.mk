@@ -42,3 +42,14 @@ tests_fuzz_fuzz_scim_read_SOURCES = tests/fuzz/fuzz_scim_read.c
 tests_fuzz_fuzz_scim_read_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_scim_read_LDADD = $(FUZZ_LDADD)
 endif
+
+check_PROGRAMS += tests/fuzz/replay_record
+tests_fuzz_replay_record_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_record.c
+tests_fuzz_replay_record_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/record"'
+tests_fuzz_replay_record_LDADD = $(FUZZ_LDADD)
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_record
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c
+tests_fuzz_fuzz_record_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_record_LDADD = $(FUZZ_LDADD)
+endif

@@ -1,0 +1,450 @@
+#include "common.h"
+
+#include <jansson.h>
+
+#include "schema/load.h"
+
+static const char *const types[] = { "string", "boolean", "integer", "decimal", "dateTime", "binary", "reference",
+	"complex" };
+static const char *const mutabilities[] = { "readWrite", "readOnly", "immutable", "writeOnly" };
+static const char *const returneds[] = { "default", "always", "never", "request" };
+static const char *const uniquenesses[] = { "none", "server", "global" };
+
+/* One row of the reference: schema, path, type, multi, required, caseExact, mutability, returned, uniqueness. */
+enum { COLUMNS = 9 };
+
+static bool
+next_row(struct slice *rest, struct slice cell[COLUMNS], size_t columns)
+{
+	struct slice line;
+
+	while (slice_split(rest, '\n', &line)) {
+		if (line.len == 0 || line.p[0] == '#')
+			continue;
+		for (size_t i = 0; i < columns; i++)
+			assert_true(slice_split(&line, '\t', &cell[i]));
+		return true;
+	}
+	return false;
+}
+
+static const struct attr *
+find_in_schema(const struct schema *schema, struct slice path)
+{
+	struct slice part;
+	const struct attr *at = NULL;
+
+	assert_true(slice_split(&path, '.', &part));
+	for (size_t i = 0; i < schema->attr_count; i++) {
+		if (slice_eq(schema->attrs[i]->name, part))
+			at = schema->attrs[i];
+	}
+	while (at != NULL && slice_split(&path, '.', &part))
+		at = attr_sub(at, part);
+	return at;
+}
+
+static void
+check_row(const struct attr *attr, const struct slice cell[COLUMNS])
+{
+	if (attr == NULL)
+		fail_msg("%.*s is missing", SLICE_ARG(cell[1]));
+	assert_slice(cell[2], types[attr->type]);
+	assert_slice(cell[3], attr->multi ? "true" : "false");
+	assert_slice(cell[4], attr->required ? "true" : "false");
+	if (!slice_eq(cell[5], SLICE("-")))
+		assert_slice(cell[5], attr->case_exact ? "true" : "false");
+	assert_slice(cell[6], mutabilities[attr->mutability]);
+	assert_slice(cell[7], returneds[attr->returned]);
+	if (!slice_eq(cell[8], SLICE("-")))
+		assert_slice(cell[8], uniquenesses[attr->uniqueness]);
+}
+
+static size_t
+attrs_below(const struct attr *const *attrs, size_t n)
+{
+	size_t count = n;
+
+	for (size_t i = 0; i < n; i++)
+		count += attrs_below(attrs[i]->subs, attrs[i]->sub_count);
+	return count;
+}
+
+static void
+each_attribute_is_as_the_rfc_says(void **state)
+{
+	char *text = read_reference("attributes.tsv");
+	struct slice rest = slice_of(text), cell[COLUMNS];
+	size_t seen = 0, have = 0;
+
+	(void)state;
+	while (next_row(&rest, cell, COLUMNS)) {
+		if (slice_eq(cell[0], SLICE("common"))) {
+			check_row(attr_find(fx.user, cell[1]), cell);
+			check_row(attr_find(fx.group, cell[1]), cell);
+		} else {
+			const struct schema *schema = schema_by_urn(fx.set, cell[0]);
+
+			assert_non_null(schema);
+			check_row(find_in_schema(schema, cell[1]), cell);
+			seen++;
+		}
+	}
+	free(text);
+	for (size_t i = 0; i < fx.set->schema_count; i++)
+		have += attrs_below(fx.set->schemas[i]->attrs, fx.set->schemas[i]->attr_count);
+	assert_int_equal(have, seen + 1); /* interopProfileConformant is from a draft */
+}
+
+static void
+ids_of_stored_attributes_never_change(void **state)
+{
+	char *text = read_reference("stored-ids.tsv");
+	struct slice rest = slice_of(text), cell[COLUMNS], name;
+	uint64_t id;
+
+	(void)state;
+	while (next_row(&rest, cell, 2)) {
+		const struct attr *attr;
+
+		assert_true(slice_split(&cell[0], ' ', &name));
+		attr = attr_find(schema_type_by_name(fx.set, name), cell[0]);
+		if (attr == NULL)
+			fail_msg("%.*s is missing", SLICE_ARG(cell[0]));
+		assert_true(slice_to_u64(cell[1], 1, ATTR_ID_MAX - 1, &id));
+		assert_int_equal(attr->id, id);
+		assert_ptr_equal(fx.set->by_id[id], attr);
+		assert_slice(attr_path(fx.a, attr), arena_printf(fx.a, "%.*s", SLICE_ARG(cell[0])));
+	}
+	free(text);
+}
+
+static void
+check_tree(const struct attr *attr, const struct attr *parent)
+{
+	uint64_t bits[ATTR_ID_MAX / 64] = { 0 };
+
+	assert_ptr_equal(attr->parent, parent);
+	assert_ptr_equal(fx.set->by_id[attr->id], attr);
+	bits[attr->id / 64] |= UINT64_C(1) << (attr->id % 64);
+	for (size_t i = 0; i < attr->sub_count; i++) {
+		check_tree(attr->subs[i], attr);
+		for (size_t w = 0; w < ATTR_ID_MAX / 64; w++)
+			bits[w] |= attr->subs[i]->bits[w];
+	}
+	assert_memory_equal(bits, attr->bits, sizeof(bits));
+}
+
+static void
+trees_hang_together(void **state)
+{
+	(void)state;
+	assert_int_equal(fx.set->type_count, 2);
+	assert_ptr_equal(fx.set->types[0], fx.user);
+	check_tree(fx.user->root, NULL);
+	check_tree(fx.group->root, NULL);
+	assert_ptr_not_equal(fx.user->meta, fx.group->meta);
+	assert_slice(fx.user->root->subs[0]->name, "schemas");
+	assert_slice(fx.user->root->subs[fx.user->root->sub_count - 1]->name, "meta");
+	assert_int_equal(fx.user->extension_count, 1);
+	assert_false(fx.user->extensions[0].required);
+	assert_ptr_equal(fx.user->extensions[0].container->schema, fx.user->extensions[0].schema);
+	assert_slice(user_attr("userName")->json_key, "\"userName\":");
+	assert_int_equal(user_attr("emails.type")->canonical_count, 3);
+	assert_slice(user_attr("emails.type")->canonical[1], "home");
+}
+
+static void
+our_own_members_are_read(void **state)
+{
+	static const char *const indexed[] = { "userName", "externalId", "emails.value", "displayName",
+		"name.familyName", "active", "meta.lastModified" };
+	size_t count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(indexed) / sizeof(indexed[0]); i++)
+		assert_true(user_attr(indexed[i])->indexed);
+	for (size_t i = 0; i < ATTR_ID_MAX; i++)
+		count += fx.set->by_id[i] != NULL && fx.set->by_id[i]->indexed;
+	assert_int_equal(count, 7 + 3); /* a group's displayName, externalId, lastModified */
+	assert_int_equal(user_attr("userName")->prepare, PREPARE_USERNAME);
+	assert_int_equal(user_attr("password")->prepare, PREPARE_PASSWORD);
+	assert_int_equal(user_attr("groups")->source, SOURCE_GROUPS);
+	assert_int_equal(user_attr("groups.value")->source, SOURCE_GROUPS);
+	assert_int_equal(user_attr("externalId")->source, SOURCE_SPACE);
+	assert_int_equal(user_attr("meta.version")->source, SOURCE_HEADER);
+	assert_int_equal(user_attr("title")->source, SOURCE_FIELDS);
+	assert_int_equal(attr_find(fx.group, SLICE("members"))->source, SOURCE_MEMBERS);
+	assert_true(attr_find(fx.group, SLICE("members.value"))->resource_id);
+	assert_true(user_attr("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value")->resource_id);
+}
+
+#define ENTERPRISE "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+#define CORE "urn:ietf:params:scim:schemas:core:2.0:User"
+
+static void
+attributes_are_found_by_path(void **state)
+{
+	static const struct {
+		const char *path, *found; /* NULL: none */
+	} rows[] = {
+		{ "userName", "userName" },
+		{ "USERNAME", "userName" },
+		{ "name.givenname", "name.givenName" },
+		{ "Meta.LastModified", "meta.lastModified" },
+		{ "groups.$ref", "groups.$ref" },
+		{ CORE ":userName", "userName" },
+		{ CORE ".userName", "userName" },
+		{ CORE ":name.familyName", "name.familyName" },
+		{ "URN:IETF:params:scim:schemas:CORE:2.0:user:emails.value", "emails.value" },
+		{ CORE ":externalId", "externalId" },
+		{ ENTERPRISE, ENTERPRISE },
+		{ ENTERPRISE ":manager.displayName", ENTERPRISE ":manager.displayName" },
+		{ ENTERPRISE ".manager", ENTERPRISE ":manager" },
+		{ ENTERPRISE ":DEPARTMENT", ENTERPRISE ":department" },
+		{ ENTERPRISE ":userName", NULL },
+		{ ENTERPRISE ":", NULL },
+		{ ENTERPRISE "department", NULL },
+		{ CORE, NULL },
+		{ CORE ":", NULL },
+		{ CORE ":" ENTERPRISE, NULL },
+		{ "urn:ietf:params:scim:schemas:core:2.0:Group:displayName", NULL },
+		{ "department", NULL },
+		{ "name.", NULL },
+		{ ".name", NULL },
+		{ "name..givenName", NULL },
+		{ "userName.value", NULL },
+		{ "", NULL },
+		{ "members", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct attr *attr = attr_find(fx.user, slice_of(rows[i].path));
+
+		if ((attr == NULL) != (rows[i].found == NULL))
+			fail_msg("\"%s\"", rows[i].path);
+		if (attr != NULL)
+			assert_slice(attr_path(fx.a, attr), rows[i].found);
+	}
+}
+
+static void
+types_and_schemas_are_found(void **state)
+{
+	(void)state;
+	assert_ptr_equal(schema_type_by_endpoint(fx.set, SLICE("Users")), fx.user);
+	assert_ptr_equal(schema_type_by_name(fx.set, SLICE("Group")), fx.group);
+	assert_null(schema_type_by_endpoint(fx.set, SLICE("users")));
+	assert_null(schema_type_by_endpoint(fx.set, SLICE("")));
+	assert_null(schema_type(fx.set, 0));
+	assert_null(schema_type(fx.set, TYPE_COUNT));
+	assert_null(schema_type(fx.set, 255));
+	assert_int_equal(fx.set->schema_count, 6);
+	assert_ptr_equal(schema_by_urn(fx.set, SLICE("URN:ietf:params:scim:schemas:core:2.0:user")), fx.user->core);
+	assert_null(schema_by_urn(fx.set, SLICE("urn:x")));
+}
+
+/* ---- What is published ---- */
+
+static json_t *
+parse_open(struct slice text)
+{
+	json_t *json = json_loads(arena_printf(fx.a, "%.*s}", SLICE_ARG(text)), JSON_REJECT_DUPLICATES, NULL);
+
+	assert_non_null(json);
+	assert_memory_equal(text.p, "{\"schemas\":", 11);
+	return json;
+}
+
+static json_t *
+json_attr(json_t *attrs, const char *name)
+{
+	size_t i;
+	json_t *attr;
+
+	json_array_foreach (attrs, i, attr) {
+		if (strcmp(json_string_value(json_object_get(attr, "name")), name) == 0)
+			return attr;
+	}
+	return NULL;
+}
+
+static void
+assert_nothing_of_ours(json_t *attrs)
+{
+	size_t i;
+	json_t *attr, *value;
+	const char *key;
+
+	json_array_foreach (attrs, i, attr) {
+		json_object_foreach (attr, key, value) {
+			assert_int_not_equal(key[0], '$');
+		}
+		assert_true(json_string_length(json_object_get(attr, "description")) > 0);
+		assert_nothing_of_ours(json_object_get(attr, "subAttributes"));
+	}
+}
+
+static void
+published_schemas_tell_what_is_served(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < fx.set->schema_count; i++) {
+		const struct schema *schema = fx.set->schemas[i];
+		json_t *json = parse_open(schema->json), *attrs = json_object_get(json, "attributes");
+		json_t *interop = parse_open(schema->json_interop);
+
+		assert_slice(schema->urn, json_string_value(json_object_get(json, "id")));
+		assert_nothing_of_ours(attrs);
+		for (size_t k = 0; k < schema->attr_count; k++) {
+			const char *name = schema->attrs[k]->name.p;
+			bool draft = strcmp(name, "interopProfileConformant") == 0;
+
+			assert_int_equal(json_attr(attrs, name) == NULL, draft);
+			assert_non_null(json_attr(json_object_get(interop, "attributes"), name));
+		}
+		json_decref(json);
+		json_decref(interop);
+	}
+}
+
+static void
+published_user_schema_is_exact(void **state)
+{
+	json_t *json = parse_open(fx.user->core->json), *attrs = json_object_get(json, "attributes"), *attr;
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(json, "description")), "User Account");
+	assert_non_null(json_attr(attrs, "externalId"));
+	assert_null(json_attr(attrs, "meta"));
+	attr = json_attr(attrs, "password");
+	assert_string_equal(json_string_value(json_object_get(attr, "mutability")), "writeOnly");
+	assert_string_equal(json_string_value(json_object_get(attr, "returned")), "never");
+	attr = json_attr(json_object_get(json_attr(attrs, "groups"), "subAttributes"), "$ref");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(attr, "referenceTypes"), 0)), "Group");
+	json_decref(json);
+}
+
+static void
+published_types_are_exact(void **state)
+{
+	json_t *json = parse_open(fx.user->json), *extension;
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(json, "id")), "User");
+	assert_string_equal(json_string_value(json_object_get(json, "name")), "User");
+	assert_string_equal(json_string_value(json_object_get(json, "endpoint")), "/Users");
+	assert_string_equal(json_string_value(json_object_get(json, "description")), "User Account");
+	assert_string_equal(json_string_value(json_object_get(json, "schema")), CORE);
+	assert_null(json_object_get(json, "$code"));
+	extension = json_array_get(json_object_get(json, "schemaExtensions"), 0);
+	assert_int_equal(json_object_size(extension), 2);
+	assert_string_equal(json_string_value(json_object_get(extension, "schema")), ENTERPRISE);
+	assert_true(json_is_false(json_object_get(extension, "required")));
+	json_decref(json);
+}
+
+/* ---- Mistakes in the data ---- */
+
+struct slip {
+	const char *file, *from, *to; /* the first from in the file becomes to */
+	const char *path, *detail;    /* the error: its path, a piece of its sentence */
+};
+
+static const struct slip slips[] = {
+	{ "User.json", "\"$id\": 41", "\"$id\": 40", "name", "taken by \"userName\"" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 512", "name", "not from 1 to 511" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 0", "name", "not from 1 to 511" },
+	{ "User.json", "\"$id\": 41", "\"$id\": -9223372036854775808", "name", "not from 1 to 511" },
+	{ "User.json", "\"$id\": 41", "\"$id\": \"41\"", "name", "wrong kind" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 12", "id", "common.json: \"$id\" 12 is taken by \"name\"" },
+	{ "User.json", "\"$id\": 42,", "", "name.formatted", "\"$id\" is missing" },
+	{ "User.json", "\"type\": \"string\", ", "", "userName", "\"type\" is missing" },
+	{ "User.json", "\"type\": \"string\"", "\"type\": \"text\"", "userName", "can't be \"text\"" },
+	{ "User.json", "\"$index\"", "\"$indexed\"", "userName", "unknown member \"$indexed\"" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 41, \"$index\": true", "name", "can't have an index" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 41, \"$prepare\": \"username\"", "name", "no meaning" },
+	{ "User.json", "\"name\": \"userName\"", "\"name\": \"user name\"", "user name", "no attribute name" },
+	{ "User.json", "\"name\": \"familyName\"", "\"name\": \"Formatted\"", "name", "two attributes" },
+	{ "User.json", "\"name\": \"userName\"", "\"name\": \"externalid\"", "User", "two attributes" },
+	{ "User.json", "\"caseExact\": false, ", "", "userName", "\"caseExact\" is missing" },
+	{ "User.json", "\"uniqueness\": \"server\"", "\"uniqueness\": \"org\"", "userName", "can't be \"org\"" },
+	{ "User.json", "\"mutability\": \"readWrite\"", "\"mutability\": 1", "userName", "wrong kind" },
+	{ "User.json", "\"$source\": \"groups\"", "\"$source\": \"groupz\"", "groups", "can't be \"groupz\"" },
+	{ "User.json", "\"$id\": 42", "\"$id\": 42, \"$source\": \"space\"", "name.formatted", "around it" },
+	{ "User.json", "\"referenceTypes\": [\"external\"],", "", "profileUrl", "\"referenceTypes\" is missing" },
+	{ "User.json", "\"returned\": \"never\"", "\"returned\": \"default\"", "password", "neither be returned" },
+	{ "User.json", "\"id\": \"urn:ietf", "\"id\": \"http:ietf", "id", "no URN" },
+	{ "User.json", "\"attributes\"", "\"attrs\"", "", "unknown member \"attrs\"" },
+	{ "Group.json", "core:2.0:Group", "core:2.0:User", "id", "User.json defines" },
+	{ "Group.json", "{", "[", "", "line " },
+	{ "common.json", "\"$id\": 2,", "\"$id\": 1,", "id", "taken by \"schemas\"" },
+	{ "common.json", "\"name\": \"externalId\"", "\"name\": \"external\"", "externalId", "lack it" },
+	{ "common.json", "\"after\"", "\"behind\"", "", "unknown member \"behind\"" },
+	{ "types.json", "\"$code\": 2", "\"$code\": 1", "Group", "\"$code\" 1 is taken" },
+	{ "types.json", "\"$code\": 2", "\"$code\": 3", "Group", "\"$code\" 3 is taken or not below 3" },
+	{ "types.json", "\"$id\": 20", "\"$id\": 11", "Group", "taken by \"schemas\"" },
+	{ "types.json", "core:2.0:Group", "core:2.0:Team", "Group", "schema of no file" },
+	{ "types.json", "extension:enterprise:2.0:User", "core:2.0:User", "User", "has a place" },
+	{ "types.json", "\"/Groups\"", "\"/Users\"", "Group", "is taken" },
+	{ "types.json", "\"/Groups\"", "\"Groups\"", "Group", "slash" },
+	{ "types.json", "core:2.0:Group", "core:2.0:Schema", "Group", "holds a complex attribute" },
+};
+
+static struct slice
+with_slip(struct arena *a, struct slice text, const struct slip *slip)
+{
+	const char *at = memmem(text.p, text.len, slip->from, strlen(slip->from));
+	size_t before;
+
+	assert_non_null(at);
+	before = (size_t)(at - text.p);
+	return slice_of(arena_printf(a, "%.*s%s%.*s", (int)before, text.p, slip->to,
+		(int)(text.len - before - strlen(slip->from)), at + strlen(slip->from)));
+}
+
+static void
+mistakes_are_named(void **state)
+{
+	struct schema_file files[SCHEMA_FILE_COUNT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]); i++) {
+		struct arena *a = arena_new();
+		const struct schema_set *set = NULL;
+		struct err err = ERR_INIT;
+
+		schema_files(files);
+		for (size_t f = 0; f < SCHEMA_FILE_COUNT; f++) {
+			if (strcmp(files[f].name, slips[i].file) == 0)
+				files[f].text = with_slip(a, files[f].text, &slips[i]);
+		}
+		if (schema_compile(a, files, SCHEMA_FILE_COUNT, &set, &err) != RC_INTERNAL)
+			fail_msg("%s with %s passes", slips[i].file, slips[i].to);
+		assert_null(set);
+		if (strcmp(err.path, slips[i].path) != 0 || strstr(err.detail, slips[i].detail) == NULL ||
+			strstr(err.detail, ".json: ") == NULL)
+			fail_msg("%s with %s: %s: %s", slips[i].file, slips[i].to, err.path, err.detail);
+		arena_free(a);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_attribute_is_as_the_rfc_says),
+		cmocka_unit_test(ids_of_stored_attributes_never_change),
+		cmocka_unit_test(trees_hang_together),
+		cmocka_unit_test(our_own_members_are_read),
+		cmocka_unit_test(attributes_are_found_by_path),
+		cmocka_unit_test(types_and_schemas_are_found),
+		cmocka_unit_test(published_schemas_tell_what_is_served),
+		cmocka_unit_test(published_user_schema_is_exact),
+		cmocka_unit_test(published_types_are_exact),
+		cmocka_unit_test(mistakes_are_named),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_up, fixture_down);
+}
