@@ -84,6 +84,21 @@ static const char json_escape[256] = {
 	[0x1e] = 'u', [0x1f] = 'u', ['"'] = '"', ['\\'] = '\\',
 };
 
+/* Whether none of the eight bytes needs an escape: none is below 0x20, a quote or a backslash. A borrow can only make one more byte look
+ * so when one does already. */
+static bool
+plain8(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+	uint64_t v, quote, backslash;
+
+	memcpy(&v, p, sizeof(v));
+	quote = v ^ (ones * '"');
+	backslash = v ^ (ones * '\\');
+	return ((((v - ones * 0x20) & ~v) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) &
+		high) == 0;
+}
+
 void
 buf_json_string(struct buf *b, struct slice s)
 {
@@ -93,10 +108,16 @@ buf_json_string(struct buf *b, struct slice s)
 	buf_reserve(b, s.len + 2);
 	buf_char(b, '"');
 	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		char how = json_escape[c];
+		unsigned char c;
+		char how;
 
-		if (__builtin_expect(how == 0, 1))
+		if (s.len - i >= 8 && plain8(s.p + i)) {
+			i += 7;
+			continue;
+		}
+		c = (unsigned char)s.p[i];
+		how = json_escape[c];
+		if (how == 0)
 			continue;
 		buf_put(b, s.p + from, i - from);
 		from = i + 1;

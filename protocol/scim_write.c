@@ -357,9 +357,17 @@ edge_write(struct buf *out, const struct view *v, const struct attr *attr, const
 size_t
 version_format(uint64_t revision, char out[VERSION_MAX])
 {
-	int len = snprintf(out, VERSION_MAX, "W/\"%llu\"", (unsigned long long)revision);
+	char digits[20];
+	size_t at = sizeof(digits), len;
 
-	return len > 0 ? (size_t)len : 0;
+	do
+		digits[--at] = (char)('0' + revision % 10);
+	while ((revision /= 10) != 0);
+	len = sizeof(digits) - at;
+	memcpy(out, "W/\"", 3);
+	memcpy(out + 3, digits + at, len);
+	out[3 + len] = '"';
+	return len + 4;
 }
 
 /* For failures that come without a sentence of their own: a detail is never empty. */

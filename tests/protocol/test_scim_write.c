@@ -103,6 +103,32 @@ strange_texts_come_back(void **state)
 	buf_release(&out);
 }
 
+/* Each byte at each place in texts of all lengths up to a few words of the machine. */
+static void
+any_text_is_escaped_right(void **state)
+{
+	(void)state;
+	for (size_t len = 1; len < 27; len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (int c = 1; c < 0x80; c++) {
+				char text[32];
+				struct buf out = BUF_INIT;
+				json_t *json;
+
+				memset(text, 'a', len);
+				text[at] = (char)c;
+				if (at + 2 < len)
+					memcpy(text + at + 1, "\xc3\xa4", 2);
+				buf_json_string(&out, (struct slice){ text, len });
+				json = json_loadb(out.p, out.len, JSON_DECODE_ANY, NULL);
+				assert_true(slice_eq(json_text(json), (struct slice){ text, len }));
+				json_decref(json);
+				buf_release(&out);
+			}
+		}
+	}
+}
+
 static const char person[] = "{'schemas':['" USER_URN "','" ENTERPRISE "'],'id':'" USER_ID "',"
 	"'externalId':'e1','userName':'ada','name':{'givenName':'Ada','familyName':'Byron'},"
 	"'emails':[{'value':'ada@example.com','type':'work','primary':true},{'value':'a@b.example'}],"
@@ -360,6 +386,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(examples_come_back),
 		CASE(strange_texts_come_back),
+		CASE(any_text_is_escaped_right),
 		CASE(projections_hold_what_was_asked_for),
 		CASE(both_lists_are_refused),
 		CASE(any_list_is_read),
