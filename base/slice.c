@@ -41,6 +41,16 @@ slice_trim(struct slice s)
 	return s;
 }
 
+struct slice
+slice_clip(struct slice s, size_t max)
+{
+	if (s.len <= max)
+		return s;
+	while (max > 0 && ((unsigned char)s.p[max] & 0xC0) == 0x80)
+		max--;
+	return (struct slice){ s.p, max };
+}
+
 bool
 slice_split(struct slice *rest, char sep, struct slice *part)
 {

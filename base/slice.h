@@ -61,6 +61,9 @@ bool slice_to_u64(struct slice s, uint64_t min, uint64_t max, uint64_t *out);
 /* Without spaces and tabs at either end. */
 struct slice slice_trim(struct slice s);
 
+/* At most max bytes of a UTF-8 text, cut between two characters: what a message repeats of a client's text. */
+struct slice slice_clip(struct slice s, size_t max);
+
 /* Takes the part before the first sep off *rest; false when *rest is used up.
  * "a,,b" gives "a", "", "b". Start with rest->p not NULL. */
 bool slice_split(struct slice *rest, char sep, struct slice *part);

@@ -21,7 +21,7 @@ struct parser {
 enum { SHOWN = 48 }; /* bytes of the client's text that a message repeats */
 
 /* For "%.*s": a message shows no more of the text than helps. */
-#define SHOW(s) (int)((s).len < SHOWN ? (s).len : SHOWN), (s).p
+#define SHOW(s) SLICE_ARG(slice_clip((s), SHOWN))
 
 #define BAD(p, at, fmt, ...) \
 	fail((p)->err, RC_INVALID_FILTER, "filter", "at character %zu: " fmt, (at) + 1, ##__VA_ARGS__)

@@ -37,7 +37,7 @@ struct target {
 };
 
 enum { SHOWN = 64 };
-#define SHOW(s) (int)((s).len < SHOWN ? (s).len : SHOWN), (s).p
+#define SHOW(s) SLICE_ARG(slice_clip((s), SHOWN))
 
 static enum rc read_target(struct reader *r, enum patch_op op, const struct target *t, const json_t *value);
 

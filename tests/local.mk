@@ -8,6 +8,10 @@ tests_protocol_test_filter_SOURCES = tests/protocol/test_filter.c tests/protocol
 	tests/protocol/tree_fixture.h
 tests_protocol_test_filter_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS) \
 	$(UNISTRING_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/protocol/test_patch
+tests_protocol_test_patch_SOURCES = tests/protocol/test_patch.c tests/protocol/tree_fixture.c \
+	tests/protocol/tree_fixture.h
+tests_protocol_test_patch_LDADD = $(tests_protocol_test_filter_LDADD)
 endif
 
 EXTRA_DIST += tests/protocol/examples

@@ -137,6 +137,7 @@ static const struct {
 	{ "profileUrl eq \"https:\\/\\/login.example.com\\/Bjensen\"", "YYY", "NNN" },
 	{ "displayName eq \"\\uD83D\"", "EEE", "EEE" },
 	{ "displayName eq \"\\uDE80\\uD83D\"", "EEE", "EEE" },
+	{ "displayName eq \"\\uD83D\\u0041\"", "EEE", "EEE" },
 	{ "displayName eq \"\\u0000\"", "EEE", "EEE" },
 	{ "displayName eq \"\\x\"", "EEE", "EEE" },
 	{ "displayName eq \"open", "EEE", "EEE" },
@@ -212,6 +213,7 @@ static const struct {
 	{ "emails[]", "EEE", "EEE" },
 	{ "emails[type eq \"work\"]]", "EEE", "EEE" },
 	{ "emails[value[type eq \"x\"]]", "EEE", "EEE" },
+	{ URN_ENTERPRISE "[manager[value eq \"x\"]]", "EEE", "EEE" },
 	{ "emails[type eq \"work\"].shoe eq \"x\"", "EEE", "EEE" },
 	{ "emails[type eq \"work\"]value eq \"x\"", "EEE", "EEE" },
 	{ "userName eq \"b\xff\"", "EEE", "EEE" },
@@ -310,6 +312,12 @@ limits_are_kept(void **state)
 	assert_int_equal(filter_parse(a, fixture_schemas(), fixture_type(TYPE_USER),
 		(struct slice){ text, FILTER_LENGTH_MAX }, DIALECT_STRICT, &f, &err), RC_INVALID_FILTER);
 	assert_non_null(strstr(err.detail, "64"));
+	/* Brackets side by side are not deep. */
+	len = 0;
+	for (int i = 0; i < FILTER_DEPTH_MAX * 2; i++, len += 16)
+		memcpy(text + len, "ims[type pr] or ", 16);
+	assert_int_equal(filter_parse(a, fixture_schemas(), fixture_type(TYPE_USER),
+		(struct slice){ text, len - 4 }, DIALECT_STRICT, &f, &err), RC_OK);
 	len = 0;
 	for (int i = 0; i < FILTER_TERMS_MAX; i++, len += 9)
 		memcpy(text + len, "id pr or ", 9);
