@@ -2,10 +2,15 @@
 
 #include "base/banned.h"
 
-enum { TICKS_PER_SECOND = 10000000, TICK_DIGITS = 7, SECONDS_PER_DAY = 86400, OFFSET_MAX = 14 * 60 };
+enum {
+	TICKS_PER_SECOND = 10000000,
+	TICK_DIGITS = 7,
+	SECONDS_PER_DAY = 86400,
+	OFFSET_MAX = 14 * 60
+};
 
-/* Days since 1970-01-01 in the Gregorian calendar, carried back before its time as ISO 8601 does. Years are
- * counted from March, so that the leap day is a year's last. */
+/* Days since 1970-01-01 in the Gregorian calendar, carried back before its time as ISO 8601 does.
+ * Years are counted from March, so that the leap day is a year's last. */
 static int64_t
 days_from_civil(int64_t year, int month, int day)
 {
@@ -14,7 +19,8 @@ days_from_civil(int64_t year, int month, int day)
 	int64_t year_of_era = y - era * 400;
 	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+	       day_of_year - 719468;
 }
 
 static void
@@ -23,8 +29,10 @@ civil_from_days(int64_t days, int *year, int *month, int *day)
 	int64_t z = days + 719468;
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
 	int64_t day_of_era = z - era * 146097;
-	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	int64_t day_of_year =
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t m = (5 * day_of_year + 2) / 153;
 
 	*day = (int)(day_of_year - (153 * m + 2) / 5 + 1);
@@ -97,8 +105,9 @@ take_offset(struct slice *s, int *minutes)
 	if (s->len == 0 || take_char(s, 'Z'))
 		return true;
 	west = s->p[0] == '-';
-	if ((!west && s->p[0] != '+') || !take_char(s, s->p[0]) || !take_digits(s, 2, 0, 14, &hour) ||
-		!take_char(s, ':') || !take_digits(s, 2, 0, 59, &minute))
+	if ((!west && s->p[0] != '+') || !take_char(s, s->p[0]) ||
+		!take_digits(s, 2, 0, 14, &hour) || !take_char(s, ':') ||
+		!take_digits(s, 2, 0, 59, &minute))
 		return false;
 	*minutes = (hour * 60 + minute) * (west ? -1 : 1);
 	return hour * 60 + minute <= OFFSET_MAX;
@@ -110,15 +119,16 @@ datetime_parse(struct slice s, int64_t *ticks)
 	int year, month, day, hour, minute, second, offset;
 	int64_t fraction, seconds, first, last;
 
-	if (!take_digits(&s, 4, 1, 9999, &year) || !take_char(&s, '-') || !take_digits(&s, 2, 1, 12, &month) ||
-		!take_char(&s, '-') || !take_digits(&s, 2, 1, days_in_month(year, month), &day) ||
-		!take_char(&s, 'T') || !take_digits(&s, 2, 0, 23, &hour) || !take_char(&s, ':') ||
+	if (!take_digits(&s, 4, 1, 9999, &year) || !take_char(&s, '-') ||
+		!take_digits(&s, 2, 1, 12, &month) || !take_char(&s, '-') ||
+		!take_digits(&s, 2, 1, days_in_month(year, month), &day) || !take_char(&s, 'T') ||
+		!take_digits(&s, 2, 0, 23, &hour) || !take_char(&s, ':') ||
 		!take_digits(&s, 2, 0, 59, &minute) || !take_char(&s, ':') ||
 		!take_digits(&s, 2, 0, 59, &second) || !take_fraction(&s, &fraction) ||
 		!take_offset(&s, &offset) || s.len != 0)
 		return false;
-	seconds = days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second -
-		(int64_t)offset * 60;
+	seconds = days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 +
+		  second - (int64_t)offset * 60;
 	/* An offset must not carry the instant out of the years that can be printed. */
 	first = days_from_civil(1, 1, 1) * SECONDS_PER_DAY;
 	last = days_from_civil(10000, 1, 1) * SECONDS_PER_DAY - 1;

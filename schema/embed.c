@@ -2,16 +2,16 @@
 
 #include "base/banned.h"
 
-/* SCHEMA_DATA (the path of schema/data/, with a slash) comes from the make rule; the assembler reads the files as they
- * are, so no generated source stands between the data and the library. */
-#define EMBED(symbol, file) \
-	__asm__(".pushsection .rodata\n" \
-		"schema_data_" #symbol "_begin:\n" \
-		".incbin \"" SCHEMA_DATA file "\"\n" \
-		"schema_data_" #symbol "_end:\n" \
-		".byte 0\n" \
-		".popsection\n"); \
-	extern const char schema_data_##symbol##_begin[]; \
+/* SCHEMA_DATA (the path of schema/data/, with a slash) comes from the make rule; the assembler
+ * reads the files as they are, so no generated source stands between the data and the library. */
+#define EMBED(symbol, file)                                                                        \
+	__asm__(".pushsection .rodata\n"                                                           \
+		"schema_data_" #symbol "_begin:\n"                                                 \
+		".incbin \"" SCHEMA_DATA file "\"\n"                                               \
+		"schema_data_" #symbol "_end:\n"                                                   \
+		".byte 0\n"                                                                        \
+		".popsection\n");                                                                  \
+	extern const char schema_data_##symbol##_begin[];                                          \
 	extern const char schema_data_##symbol##_end[]
 
 EMBED(common, "common.json");
@@ -26,9 +26,14 @@ EMBED(types, "types.json");
 void
 schema_files(struct schema_file out[SCHEMA_FILE_COUNT])
 {
-#define FILE_ROW(symbol, file, kind) \
-	{ file, kind, { schema_data_##symbol##_begin, \
-		(size_t)(schema_data_##symbol##_end - schema_data_##symbol##_begin) } }
+#define FILE_ROW(symbol, file, kind)                                                               \
+	{                                                                                          \
+		file, kind,                                                                        \
+		{                                                                                  \
+			schema_data_##symbol##_begin, (size_t)(schema_data_##symbol##_end -        \
+							       schema_data_##symbol##_begin)       \
+		}                                                                                  \
+	}
 	const struct schema_file files[SCHEMA_FILE_COUNT] = {
 		FILE_ROW(common, "common.json", SCHEMA_FILE_COMMON),
 		FILE_ROW(user, "User.json", SCHEMA_FILE_SCHEMA),

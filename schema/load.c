@@ -66,13 +66,13 @@ static const struct member attr_members[] = {
 	{ "canonicalValues", MEMBER_TEXTS, false },
 	{ "referenceTypes", MEMBER_TEXTS, false },
 	{ "subAttributes", MEMBER_OBJECTS, false },
-	{ "$id", MEMBER_NUMBER, true },         /* of a common attribute: counted from the type's own */
+	{ "$id", MEMBER_NUMBER, true }, /* of a common attribute: counted from the type's own */
 	{ "$source", MEMBER_TEXT, false },
 	{ "$prepare", MEMBER_TEXT, false },
 	{ "$index", MEMBER_BOOL, false },
 	{ "$resourceId", MEMBER_BOOL, false },
-	{ "$dialect", MEMBER_TEXT, false },     /* published in this dialect only */
-	{ "$publish", MEMBER_BOOL, false },     /* of a common attribute: listed in each core schema */
+	{ "$dialect", MEMBER_TEXT, false }, /* published in this dialect only */
+	{ "$publish", MEMBER_BOOL, false }, /* of a common attribute: listed in each core schema */
 	{ NULL, MEMBER_TEXT, false },
 };
 
@@ -108,12 +108,14 @@ static const struct member extension_members[] = {
 	{ NULL, MEMBER_TEXT, false },
 };
 
-static const char *const type_names[] = { "string", "boolean", "integer", "decimal", "dateTime", "binary",
-	"reference", "complex", NULL };
-static const char *const mutability_names[] = { "readWrite", "readOnly", "immutable", "writeOnly", NULL };
+static const char *const type_names[] = { "string", "boolean", "integer", "decimal", "dateTime",
+	"binary", "reference", "complex", NULL };
+static const char *const mutability_names[] = { "readWrite", "readOnly", "immutable", "writeOnly",
+	NULL };
 static const char *const returned_names[] = { "default", "always", "never", "request", NULL };
 static const char *const uniqueness_names[] = { "none", "server", "global", NULL };
-static const char *const source_names[] = { "fields", "header", "space", "members", "groups", NULL };
+static const char *const source_names[] = { "fields", "header", "space", "members", "groups",
+	NULL };
 static const char *const prepare_names[] = { "none", "username", "password", NULL };
 static const char *const dialect_names[] = { "interop", NULL };
 
@@ -232,7 +234,8 @@ static enum rc
 register_id(struct loader *l, const char *where, json_int_t id, struct attr *attr)
 {
 	if (id < 1 || id >= ATTR_ID_MAX)
-		return mistake(l, where, "\"$id\" %lld is not from 1 to %d", (long long)id, ATTR_ID_MAX - 1);
+		return mistake(l, where, "\"$id\" %lld is not from 1 to %d", (long long)id,
+			ATTR_ID_MAX - 1);
 	if (l->set->by_id[id] != NULL)
 		return mistake(l, where, "\"$id\" %lld is taken by \"%.*s\"", (long long)id,
 			SLICE_ARG(l->set->by_id[id]->name));
@@ -261,7 +264,8 @@ name_is_valid(struct slice name)
 		char c = name.p[i];
 		bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
-		if (!alpha && (i == 0 || ((c < '0' || c > '9') && c != '-' && c != '_' && c != '$')))
+		if (!alpha &&
+			(i == 0 || ((c < '0' || c > '9') && c != '-' && c != '_' && c != '$')))
 			return slice_eq(name, SLICE("$ref"));
 	}
 	return name.len > 0;
@@ -275,14 +279,18 @@ read_names(struct loader *l, const char *where, const json_t *json, struct attr 
 		const char *const *names;
 		int row;
 	} rows[] = {
-		{ "type", type_names, 0 }, { "mutability", mutability_names, 0 },
-		{ "returned", returned_names, 0 }, { "uniqueness", uniqueness_names, 0 },
-		{ "$source", source_names, 0 }, { "$prepare", prepare_names, 0 },
+		{ "type", type_names, 0 },
+		{ "mutability", mutability_names, 0 },
+		{ "returned", returned_names, 0 },
+		{ "uniqueness", uniqueness_names, 0 },
+		{ "$source", source_names, 0 },
+		{ "$prepare", prepare_names, 0 },
 		{ "$dialect", dialect_names, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum rc rc = member_row(l, where, json, rows[i].member, rows[i].names, &rows[i].row);
+		enum rc rc =
+			member_row(l, where, json, rows[i].member, rows[i].names, &rows[i].row);
 
 		if (rc != RC_OK)
 			return rc;
@@ -316,7 +324,8 @@ read_flags(struct loader *l, const json_t *json, struct attr *attr)
 
 /* What the characteristics of one attribute must not say together. */
 static enum rc
-check_rules(struct loader *l, const char *where, const json_t *json, const struct attr *attr, bool top)
+check_rules(
+	struct loader *l, const char *where, const json_t *json, const struct attr *attr, bool top)
 {
 	bool case_exact = type_rules[attr->type].case_exact;
 	bool uniqueness = type_rules[attr->type].uniqueness;
@@ -349,12 +358,14 @@ check_rules(struct loader *l, const char *where, const json_t *json, const struc
 		return mistake(l, where, "\"$index\": of the header only times are indexed");
 	if (attr->prepare != PREPARE_NONE && attr->type != ATTR_STRING)
 		return mistake(l, where, "type %s: \"$prepare\" has no meaning", type);
-	if (attr->prepare == PREPARE_PASSWORD && (attr->indexed || attr->returned != RETURNED_NEVER))
+	if (attr->prepare == PREPARE_PASSWORD &&
+		(attr->indexed || attr->returned != RETURNED_NEVER))
 		return mistake(l, where, "a password must neither be returned nor indexed");
 	if (attr->resource_id && attr->type != ATTR_STRING)
 		return mistake(l, where, "type %s: \"$resourceId\" has no meaning", type);
 	if (top && edges && (!complex || !attr->multi))
-		return mistake(l, where, "\"$source\": edges need a multi-valued complex attribute");
+		return mistake(
+			l, where, "\"$source\": edges need a multi-valued complex attribute");
 	if (attr->source == SOURCE_SPACE && (attr->type != ATTR_STRING || attr->multi))
 		return mistake(l, where, "\"$source\": \"space\" needs one string");
 	return RC_OK;
@@ -365,8 +376,8 @@ compile_attr(struct loader *l, json_t *json, const struct place *place, struct a
 {
 	struct attr *attr = ARENA_NEW(l->a, struct attr);
 	const char *name = json_string_value(json_object_get(json, "name"));
-	const char *where = arena_printf(l->a, "%s%s%s", place->where, place->where[0] != '\0' ? "." : "",
-		name != NULL ? name : "?");
+	const char *where = arena_printf(l->a, "%s%s%s", place->where,
+		place->where[0] != '\0' ? "." : "", name != NULL ? name : "?");
 	bool top = place->where[0] == '\0';
 	enum rc rc;
 
@@ -388,8 +399,9 @@ compile_attr(struct loader *l, json_t *json, const struct place *place, struct a
 	if (place->schema != NULL && json_object_get(json, "$publish") != NULL)
 		return mistake(l, where, "\"$publish\" is for the common attributes");
 	if ((rc = check_rules(l, where, json, attr, top)) != RC_OK ||
-		(rc = register_id(l, where, place->id_base +
-			json_integer_value(json_object_get(json, "$id")), attr)) != RC_OK)
+		(rc = register_id(l, where,
+			 place->id_base + json_integer_value(json_object_get(json, "$id")),
+			 attr)) != RC_OK)
 		return rc;
 	if (attr->type == ATTR_COMPLEX) {
 		struct place below = { attr, place->schema, place->id_base, where };
@@ -470,7 +482,8 @@ draft_for(struct loader *l, const char *where, const json_t *object, struct draf
 		if (!slice_eq(d->schema->urn, urn))
 			continue;
 		if (d->core || d->extension)
-			return mistake(l, where, "\"%s\" has a place in a resource type already", urn.p);
+			return mistake(
+				l, where, "\"%s\" has a place in a resource type already", urn.p);
 		*out = d;
 		return RC_OK;
 	}
@@ -487,12 +500,14 @@ adopt(struct loader *l, const char *where, struct draft *d, struct attr *parent)
 		attr->parent = parent;
 		for (size_t k = 0; k < attr->sub_count; k++) {
 			if (attr->subs[k]->type == ATTR_COMPLEX)
-				return mistake(l, where, "%s: \"%.*s\" holds a complex attribute (RFC 7643 section "
-					"2.3.8)", d->file, SLICE_ARG(attr->name));
+				return mistake(l, where,
+					"%s: \"%.*s\" holds a complex attribute (RFC 7643 section "
+					"2.3.8)",
+					d->file, SLICE_ARG(attr->name));
 		}
 		if (attr->source != SOURCE_FIELDS && parent->parent != NULL)
-			return mistake(l, where, "%s: \"%.*s\": \"$source\" in an extension", d->file,
-				SLICE_ARG(attr->name));
+			return mistake(l, where, "%s: \"%.*s\": \"$source\" in an extension",
+				d->file, SLICE_ARG(attr->name));
 	}
 	return RC_OK;
 }
@@ -525,7 +540,7 @@ compile_extension(struct loader *l, const char *where, json_t *json, struct attr
 	container->schema = d->schema;
 	container->required = json_is_true(json_object_get(json, "required"));
 	if ((rc = register_id(l, where, json_integer_value(json_object_get(json, "$id")),
-			container)) != RC_OK ||
+		     container)) != RC_OK ||
 		(rc = adopt(l, where, d, container)) != RC_OK)
 		return rc;
 	set_subs(container, d->schema->attrs, d->count);
@@ -556,7 +571,8 @@ find_common(struct loader *l, struct resource_type *type)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		*rows[i].at = attr_find(type, slice_of(rows[i].path));
 		if (*rows[i].at == NULL || (*rows[i].at)->type != rows[i].type)
-			return mistake(l, rows[i].path, "the common attributes lack it, or its type is wrong");
+			return mistake(l, rows[i].path,
+				"the common attributes lack it, or its type is wrong");
 	}
 	if (type->external_id->source != SOURCE_SPACE || type->meta->source != SOURCE_HEADER)
 		return mistake(l, "", "externalId needs \"$source\": \"space\", meta \"header\"");
@@ -577,9 +593,9 @@ compile_tree(struct loader *l, json_t *json, struct resource_type *type, struct 
 
 	l->file = l->common_file;
 	if ((rc = compile_attrs(l, json_object_get(l->common, "before"), &top, &before,
-			&before_count)) != RC_OK ||
+		     &before_count)) != RC_OK ||
 		(rc = compile_attrs(l, json_object_get(l->common, "after"), &top, &after,
-			&after_count)) != RC_OK)
+			 &after_count)) != RC_OK)
 		return rc;
 	l->file = l->types_file;
 	if ((rc = adopt(l, type->name.p, core, root)) != RC_OK)
@@ -590,8 +606,8 @@ compile_tree(struct loader *l, json_t *json, struct resource_type *type, struct 
 	for (size_t i = 0; i < core->count; i++)
 		subs[at++] = core->attrs[i];
 	for (size_t i = 0; i < n; i++) {
-		rc = compile_extension(l, type->name.p, json_array_get(extensions, i), root, &list[i],
-			&subs[at++]);
+		rc = compile_extension(l, type->name.p, json_array_get(extensions, i), root,
+			&list[i], &subs[at++]);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -623,7 +639,8 @@ compile_type(struct loader *l, json_t *json, struct resource_type *type)
 	if ((rc = check_members(l, where, json, type_members)) != RC_OK)
 		return rc;
 	if (code < 1 || code >= TYPE_COUNT || l->set->by_code[code] != NULL)
-		return mistake(l, where, "\"$code\" %lld is taken or not below %d", (long long)code, TYPE_COUNT);
+		return mistake(l, where, "\"$code\" %lld is taken or not below %d", (long long)code,
+			TYPE_COUNT);
 	type->code = (uint8_t)code;
 	type->name = member_slice(l, json, "name");
 	type->endpoint = member_slice(l, json, "endpoint");
@@ -639,7 +656,8 @@ compile_type(struct loader *l, json_t *json, struct resource_type *type)
 	type->core = core->schema;
 	root = complex_attr(l, SLICE(""), NULL);
 	type->root = root;
-	if ((rc = register_id(l, where, json_integer_value(json_object_get(json, "$id")), root)) != RC_OK ||
+	if ((rc = register_id(l, where, json_integer_value(json_object_get(json, "$id")), root)) !=
+			RC_OK ||
 		(rc = compile_tree(l, json, type, core, root)) != RC_OK)
 		return rc;
 	l->set->by_code[code] = type;
@@ -690,7 +708,8 @@ open_text(struct loader *l, json_t *object)
 static struct slice
 schema_text(struct loader *l, const struct draft *d, bool interop)
 {
-	json_t *out = json_pack("{s:[s]}", "schemas", "urn:ietf:params:scim:schemas:core:2.0:Schema");
+	json_t *out =
+		json_pack("{s:[s]}", "schemas", "urn:ietf:params:scim:schemas:core:2.0:Schema");
 	json_t *attrs = published(json_object_get(d->json, "attributes"), interop), *attr;
 	json_t *before = json_object_get(l->common, "before");
 	size_t i, at = 0;
@@ -709,7 +728,8 @@ schema_text(struct loader *l, const struct draft *d, bool interop)
 static struct slice
 type_text(struct loader *l, json_t *json)
 {
-	json_t *out = json_pack("{s:[s]}", "schemas", "urn:ietf:params:scim:schemas:core:2.0:ResourceType");
+	json_t *out = json_pack(
+		"{s:[s]}", "schemas", "urn:ietf:params:scim:schemas:core:2.0:ResourceType");
 	json_t *members = published(json, false);
 
 	json_object_set(out, "id", json_object_get(json, "name"));
@@ -753,7 +773,9 @@ read_files(struct loader *l, const struct schema_file *files, size_t n)
 			json_decref(l->types);
 			l->types = json;
 			l->types_file = l->file;
-			rc = is_array_of(json, JSON_OBJECT) ? RC_OK : mistake(l, "", "an array of objects is expected");
+			rc = is_array_of(json, JSON_OBJECT)
+				     ? RC_OK
+				     : mistake(l, "", "an array of objects is expected");
 			break;
 		}
 		if (rc != RC_OK)
@@ -800,8 +822,8 @@ publish(struct loader *l)
 }
 
 enum rc
-schema_compile(struct arena *a, const struct schema_file *files, size_t n, const struct schema_set **out,
-	struct err *err)
+schema_compile(struct arena *a, const struct schema_file *files, size_t n,
+	const struct schema_set **out, struct err *err)
 {
 	struct loader l = { .a = a, .err = err, .set = ARENA_NEW(a, struct schema_set) };
 	enum rc rc;

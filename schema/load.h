@@ -1,5 +1,5 @@
-/* What schema_load() reads: the files of schema/data/, embedded, and the compiler over them. Apart from schema.h so that
- * tests can hand it files with mistakes in them. */
+/* What schema_load() reads: the files of schema/data/, embedded, and the compiler over them. Apart
+ * from schema.h so that tests can hand it files with mistakes in them. */
 #ifndef SCHEMA_LOAD_H
 #define SCHEMA_LOAD_H
 

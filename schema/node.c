@@ -99,7 +99,8 @@ node_parent_for(struct arena *a, struct node *root, const struct attr *attr)
 static bool
 is_text(const struct attr *attr)
 {
-	return attr->type == ATTR_STRING || attr->type == ATTR_REFERENCE || attr->type == ATTR_BINARY;
+	return attr->type == ATTR_STRING || attr->type == ATTR_REFERENCE ||
+	       attr->type == ATTR_BINARY;
 }
 
 struct node *
@@ -128,7 +129,7 @@ lower(char c)
 	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-/* Preparing ASCII means lower-casing it, whatever the attribute: false when either text holds more. */
+/* Preparing ASCII is lower-casing it, whatever the attribute: false when either text holds more. */
 static bool
 compare_ascii(struct slice a, struct slice b, int *order)
 {

@@ -12,7 +12,7 @@ enum node_kind {
 	NODE_VALUE,  /* one simple value */
 	NODE_OBJECT, /* one complex value: its children are sub-attributes, each at most once */
 	NODE_LIST,   /* a multi-valued attribute: its children are NODE_VALUE or NODE_OBJECT of the
-	                same attribute */
+			same attribute */
 };
 
 struct node {
@@ -20,7 +20,7 @@ struct node {
 	struct node *next; /* sibling */
 	enum node_kind kind;
 	union {
-		struct slice text;  /* string, reference; binary: the bytes, decoded */
+		struct slice text; /* string, reference; binary: the bytes, decoded */
 		bool boolean;
 		int64_t integer;
 		double decimal;
@@ -31,8 +31,9 @@ struct node {
 
 struct node *node_new(struct arena *a, const struct attr *attr, enum node_kind kind);
 
-/* The child for attr, or NULL. The first form looks among the object's own children; the second climbs from
- * the root through attr's parents and returns the first value found on the way down (lists are not entered). */
+/* The child for attr, or NULL. The first form looks among the object's own children; the second
+ * climbs from the root through attr's parents and returns the first value found on the way down
+ * (lists are not entered). */
 struct node *node_child(const struct node *object, const struct attr *attr);
 struct node *node_find(const struct node *root, const struct attr *attr);
 
@@ -41,16 +42,17 @@ void node_append(struct node *list, struct node *child);
 void node_insert(struct node *object, struct node *child);
 void node_remove(struct node *parent, struct node *child);
 
-/* The object for attr's parent, made with all above it when missing: where a sub-attribute can be put. */
+/* The object for attr's parent, made with all above it when missing: where a sub-attribute can be
+ * put. */
 struct node *node_parent_for(struct arena *a, struct node *root, const struct attr *attr);
 
-/* Deep copy; deep equality as SCIM compares (texts by the attribute's own rule: caseExact, PRECIS; objects in any
- * order of members; lists in order). */
+/* Deep copy; deep equality as SCIM compares (texts by the attribute's own rule: caseExact, PRECIS;
+ * objects in any order of members; lists in order). */
 struct node *node_copy(struct arena *a, const struct node *n);
 bool node_equal(const struct node *a, const struct node *b);
 
-/* Two simple values of one attribute: <0, 0, >0. Texts by the attribute's rule (folded unless caseExact),
- * dateTimes as instants, false before true. */
+/* Two simple values of one attribute: <0, 0, >0. Texts by the attribute's rule (folded unless
+ * caseExact), dateTimes as instants, false before true. */
 int node_compare(const struct node *a, const struct node *b);
 
 #endif

@@ -1,11 +1,14 @@
-/* PRECIS (RFC 8264, RFC 8265) on libunistring 1.0, which knows Unicode 14: what it calls unassigned is refused, so an update
- * of the library admits more names and changes the form of none that was admitted.
+/* PRECIS (RFC 8264, RFC 8265) on libunistring 1.0, which knows Unicode 14: what it calls unassigned
+ * is refused, so an update of the library admits more names and changes the form of none that was
+ * admitted.
  *
  * Two points that RFC 8265 leaves to the implementation:
- * - Case is mapped by Unicode's full toLowercase(), as section 3.3 prefers. U+0130 becomes "i" U+0307, which is not the
- *   name "i"; U+03A3 becomes U+03C2 at the end of a word and U+03C3 elsewhere, so that a Greek name in capitals is the
- *   name as Greeks write it, while "ς" and "σ" in one place stay two names.
- * - The rules are applied until the output is stable; what still changes after three further passes is refused. */
+ * - Case is mapped by Unicode's full toLowercase(), as section 3.3 prefers. U+0130 becomes "i"
+ * U+0307, which is not the name "i"; U+03A3 becomes U+03C2 at the end of a word and U+03C3
+ * elsewhere, so that a Greek name in capitals is the name as Greeks write it, while "ς" and "σ" in
+ * one place stay two names.
+ * - The rules are applied until the output is stable; what still changes after three further passes
+ * is refused. */
 #include "schema/text.h"
 
 #include <stdio.h>
@@ -42,15 +45,18 @@ struct profile {
 	const char *path, *what;
 };
 
-static const struct profile username = { true, true, true, false, true, false, "userName", "user name" };
-static const struct profile password = { false, false, false, true, false, true, "password", "password" };
+static const struct profile username = { true, true, true, false, true, false, "userName",
+	"user name" };
+static const struct profile password = { false, false, false, true, false, true, "password",
+	"password" };
 
 static enum rc
-refuse(const struct profile *pf, const struct points *s, size_t at, const char *why, struct err *err)
+refuse(const struct profile *pf, const struct points *s, size_t at, const char *why,
+	struct err *err)
 {
 	if (pf->secret)
-		return fail(err, RC_INVALID_VALUE, pf->path, "a %s can't hold such a character: %s", pf->what,
-			why);
+		return fail(err, RC_INVALID_VALUE, pf->path, "a %s can't hold such a character: %s",
+			pf->what, why);
 	return fail(err, RC_INVALID_VALUE, pf->path, "a %s can't hold U+%04X here: %s", pf->what,
 		(unsigned)s->p[at], why);
 }
@@ -66,17 +72,29 @@ struct range {
 
 /* RFC 5892 section 2.6, which RFC 8264 section 9.6 takes over. */
 static const struct range exceptions[] = {
-	{ 0x00B7, 0x00B7, CONTEXT }, { 0x00DF, 0x00DF, PVALID }, { 0x0375, 0x0375, CONTEXT },
-	{ 0x03C2, 0x03C2, PVALID }, { 0x05F3, 0x05F4, CONTEXT }, { 0x0640, 0x0640, DISALLOWED },
-	{ 0x0660, 0x0669, CONTEXT }, { 0x06F0, 0x06F9, CONTEXT }, { 0x06FD, 0x06FE, PVALID },
-	{ 0x07FA, 0x07FA, DISALLOWED }, { 0x0F0B, 0x0F0B, PVALID }, { 0x3007, 0x3007, PVALID },
-	{ 0x302E, 0x302F, DISALLOWED }, { 0x3031, 0x3035, DISALLOWED }, { 0x303B, 0x303B, DISALLOWED },
+	{ 0x00B7, 0x00B7, CONTEXT },
+	{ 0x00DF, 0x00DF, PVALID },
+	{ 0x0375, 0x0375, CONTEXT },
+	{ 0x03C2, 0x03C2, PVALID },
+	{ 0x05F3, 0x05F4, CONTEXT },
+	{ 0x0640, 0x0640, DISALLOWED },
+	{ 0x0660, 0x0669, CONTEXT },
+	{ 0x06F0, 0x06F9, CONTEXT },
+	{ 0x06FD, 0x06FE, PVALID },
+	{ 0x07FA, 0x07FA, DISALLOWED },
+	{ 0x0F0B, 0x0F0B, PVALID },
+	{ 0x3007, 0x3007, PVALID },
+	{ 0x302E, 0x302F, DISALLOWED },
+	{ 0x3031, 0x3035, DISALLOWED },
+	{ 0x303B, 0x303B, DISALLOWED },
 	{ 0x30FB, 0x30FB, CONTEXT },
 };
 
 /* Hangul_Syllable_Type L, V and T (RFC 8264 section 9.9). */
 static const struct range old_hangul_jamo[] = {
-	{ 0x1100, 0x11FF, DISALLOWED }, { 0xA960, 0xA97C, DISALLOWED }, { 0xD7B0, 0xD7C6, DISALLOWED },
+	{ 0x1100, 0x11FF, DISALLOWED },
+	{ 0xA960, 0xA97C, DISALLOWED },
+	{ 0xD7B0, 0xD7C6, DISALLOWED },
 	{ 0xD7CB, 0xD7FB, DISALLOWED },
 };
 
@@ -108,35 +126,42 @@ has_compat(uint32_t c)
 static enum property
 property_of(uint32_t c)
 {
-	const struct range *r = range_of(exceptions, sizeof(exceptions) / sizeof(exceptions[0]), c);
-	bool noncharacter = uc_is_property_not_a_character(c);
+	const struct range *r;
+	bool noncharacter;
 
-	if (r != NULL)
-		return r->property;
-	if (IN_CLASS(c, UC_CATEGORY_MASK_Cn) && !noncharacter)
-		return UNASSIGNED;
+	/* First, being the most frequent: no rule that comes before it in the RFC names ASCII. */
 	if (c >= 0x21 && c <= 0x7E)
 		return PVALID;
+	r = range_of(exceptions, sizeof(exceptions) / sizeof(exceptions[0]), c);
+	if (r != NULL)
+		return r->property;
+	noncharacter = uc_is_property_not_a_character(c);
+	if (IN_CLASS(c, UC_CATEGORY_MASK_Cn) && !noncharacter)
+		return UNASSIGNED;
 	if (c == 0x200C || c == 0x200D)
 		return CONTEXT;
-	if (range_of(old_hangul_jamo, sizeof(old_hangul_jamo) / sizeof(old_hangul_jamo[0]), c) != NULL ||
+	if (range_of(old_hangul_jamo, sizeof(old_hangul_jamo) / sizeof(old_hangul_jamo[0]), c) !=
+			NULL ||
 		noncharacter || uc_is_property_default_ignorable_code_point(c) ||
 		IN_CLASS(c, UC_CATEGORY_MASK_Cc))
 		return DISALLOWED;
 	if (has_compat(c))
 		return FREE_PVAL;
-	if (IN_CLASS(c, UC_CATEGORY_MASK_Ll | UC_CATEGORY_MASK_Lu | UC_CATEGORY_MASK_Lo | UC_CATEGORY_MASK_Nd |
-			UC_CATEGORY_MASK_Lm | UC_CATEGORY_MASK_Mn | UC_CATEGORY_MASK_Mc))
+	if (IN_CLASS(c, UC_CATEGORY_MASK_Ll | UC_CATEGORY_MASK_Lu | UC_CATEGORY_MASK_Lo |
+				UC_CATEGORY_MASK_Nd | UC_CATEGORY_MASK_Lm | UC_CATEGORY_MASK_Mn |
+				UC_CATEGORY_MASK_Mc))
 		return PVALID;
-	if (IN_CLASS(c, UC_CATEGORY_MASK_Lt | UC_CATEGORY_MASK_Nl | UC_CATEGORY_MASK_No | UC_CATEGORY_MASK_Me |
-			UC_CATEGORY_MASK_Zs | UC_CATEGORY_MASK_S | UC_CATEGORY_MASK_P))
+	if (IN_CLASS(c, UC_CATEGORY_MASK_Lt | UC_CATEGORY_MASK_Nl | UC_CATEGORY_MASK_No |
+				UC_CATEGORY_MASK_Me | UC_CATEGORY_MASK_Zs | UC_CATEGORY_MASK_S |
+				UC_CATEGORY_MASK_P))
 		return FREE_PVAL;
 	return DISALLOWED;
 }
 
 /* ---- Context rules (RFC 5892 appendix A) ---- */
 
-/* What a rule may ask about the whole text: gathered once, or a text full of middle dots would cost its square. */
+/* What a rule may ask about the whole text: gathered once, or a text full of middle dots would cost
+ * its square. */
 struct context {
 	bool kana_or_han, arabic_digits, extended_digits;
 };
@@ -161,7 +186,7 @@ context_of(const struct points *s)
 		out.extended_digits |= c >= 0x06F0 && c <= 0x06F9;
 		if (c >= 0x2E80 && !out.kana_or_han) /* below stands none of these scripts */
 			out.kana_or_han = is_script(c, "Hiragana") || is_script(c, "Katakana") ||
-				is_script(c, "Han");
+					  is_script(c, "Han");
 	}
 	return out;
 }
@@ -220,16 +245,21 @@ check_class(const struct profile *pf, const struct points *s, struct err *err)
 			break;
 		case FREE_PVAL:
 			if (pf->identifier)
-				return refuse(pf, s, i, "only letters, digits and printable ASCII may stand in it "
-					"(RFC 8264 section 4.2)", err);
+				return refuse(pf, s, i,
+					"only letters, digits and printable ASCII may stand in it "
+					"(RFC 8264 section 4.2)",
+					err);
 			break;
 		case CONTEXT:
 			if (!context_allows(s, i, &context))
-				return refuse(pf, s, i, "its neighbours don't allow it (RFC 5892 appendix A)", err);
+				return refuse(pf, s, i,
+					"its neighbours don't allow it (RFC 5892 appendix A)", err);
 			break;
 		case DISALLOWED:
-			return refuse(pf, s, i, "controls, invisible and obsolete characters are not allowed "
-				"(RFC 8264 section 4)", err);
+			return refuse(pf, s, i,
+				"controls, invisible and obsolete characters are not allowed "
+				"(RFC 8264 section 4)",
+				err);
 		case UNASSIGNED:
 			return refuse(pf, s, i, "it is unassigned in Unicode 14", err);
 		}
@@ -244,7 +274,8 @@ check_class(const struct profile *pf, const struct points *s, struct err *err)
 static enum rc
 check_bidi(const struct profile *pf, const struct points *s, struct err *err)
 {
-	const uint64_t neutral = BIDI(EN) | BIDI(ES) | BIDI(CS) | BIDI(ET) | BIDI(ON) | BIDI(BN) | BIDI(NSM);
+	const uint64_t neutral =
+		BIDI(EN) | BIDI(ES) | BIDI(CS) | BIDI(ET) | BIDI(ON) | BIDI(BN) | BIDI(NSM);
 	const uint64_t rtl_allowed = BIDI(R) | BIDI(AL) | BIDI(AN) | neutral;
 	const uint64_t rtl_end = BIDI(R) | BIDI(AL) | BIDI(EN) | BIDI(AN);
 	uint64_t first = 0, last = 0, seen = 0;
@@ -260,17 +291,25 @@ check_bidi(const struct profile *pf, const struct points *s, struct err *err)
 		return RC_OK;
 	/* With right-to-left characters in it, a text that starts left-to-right breaks rule 5. */
 	if ((first & (BIDI(R) | BIDI(AL))) == 0)
-		return fail(err, RC_INVALID_VALUE, pf->path, "a %s with right-to-left letters must begin with one "
-			"(RFC 5893 section 2)", pf->what);
+		return fail(err, RC_INVALID_VALUE, pf->path,
+			"a %s with right-to-left letters must begin with one "
+			"(RFC 5893 section 2)",
+			pf->what);
 	if ((seen & ~rtl_allowed) != 0)
-		return fail(err, RC_INVALID_VALUE, pf->path, "a %s can't mix right-to-left and left-to-right "
-			"letters (RFC 5893 section 2)", pf->what);
+		return fail(err, RC_INVALID_VALUE, pf->path,
+			"a %s can't mix right-to-left and left-to-right "
+			"letters (RFC 5893 section 2)",
+			pf->what);
 	if ((last & rtl_end) == 0)
-		return fail(err, RC_INVALID_VALUE, pf->path, "a right-to-left %s must end with a letter or digit "
-			"(RFC 5893 section 2)", pf->what);
+		return fail(err, RC_INVALID_VALUE, pf->path,
+			"a right-to-left %s must end with a letter or digit "
+			"(RFC 5893 section 2)",
+			pf->what);
 	if ((seen & BIDI(EN)) != 0 && (seen & BIDI(AN)) != 0)
-		return fail(err, RC_INVALID_VALUE, pf->path, "a right-to-left %s can't mix European and Arabic "
-			"digits (RFC 5893 section 2)", pf->what);
+		return fail(err, RC_INVALID_VALUE, pf->path,
+			"a right-to-left %s can't mix European and Arabic "
+			"digits (RFC 5893 section 2)",
+			pf->what);
 	return RC_OK;
 }
 
@@ -346,12 +385,14 @@ enforce(const struct profile *pf, struct points *s, struct err *err)
 		memcpy(copy, s->p, s->n * sizeof(copy[0]));
 		before = (struct points){ copy, s->n };
 		rc = apply_rules(pf, s, err);
-		if (rc == RC_OK && s->n == before.n && memcmp(s->p, before.p, s->n * sizeof(s->p[0])) == 0)
+		if (rc == RC_OK && s->n == before.n &&
+			memcmp(s->p, before.p, s->n * sizeof(s->p[0])) == 0)
 			return RC_OK;
 	}
 	if (rc != RC_OK)
 		return rc;
-	return fail(err, RC_INVALID_VALUE, pf->path, "the %s has no stable form (RFC 8264 section 7)", pf->what);
+	return fail(err, RC_INVALID_VALUE, pf->path,
+		"the %s has no stable form (RFC 8264 section 7)", pf->what);
 }
 
 /* ---- Texts ---- */
@@ -371,7 +412,8 @@ secret_wipe(void *arg)
 
 /* text is well-formed and not empty. */
 static enum rc
-enforce_text(struct arena *a, const struct profile *pf, struct slice text, struct slice *out, struct err *err)
+enforce_text(struct arena *a, const struct profile *pf, struct slice text, struct slice *out,
+	struct err *err)
 {
 	POINTS s = { NULL, 0 };
 	struct secret *secret;
@@ -430,7 +472,8 @@ check_text(const struct profile *pf, struct slice s, struct err *err)
 	if (s.len == 0)
 		return fail(err, RC_INVALID_VALUE, pf->path, "a %s can't be empty", pf->what);
 	if (!text_valid(s))
-		return fail(err, RC_INVALID_VALUE, pf->path, "the %s is no well-formed UTF-8 without NUL", pf->what);
+		return fail(err, RC_INVALID_VALUE, pf->path,
+			"the %s is no well-formed UTF-8 without NUL", pf->what);
 	return RC_OK;
 }
 
@@ -451,7 +494,8 @@ text_username(struct arena *a, struct slice s, struct slice *out, struct err *er
 	to = NULL;
 	while (slice_split(&rest, ' ', &part)) {
 		if (part.len == 0)
-			return fail(err, RC_INVALID_VALUE, username.path, "the parts of a user name are separated "
+			return fail(err, RC_INVALID_VALUE, username.path,
+				"the parts of a user name are separated "
 				"by single spaces, with none at its ends (RFC 8265 section 3.1)");
 		if ((rc = enforce_text(a, &username, part, &done, err)) != RC_OK)
 			return rc;

@@ -197,7 +197,8 @@ record_external_id(const struct schema_set *set, const struct record *r, uint32_
 	bool bad = false;
 
 	while (record_next(set, &fields, &f, &bad)) {
-		if (f.attr == r->type->external_id && payload_space(f.payload, &of, &text) && of == space)
+		if (f.attr == r->type->external_id && payload_space(f.payload, &of, &text) &&
+			of == space)
 			return text;
 	}
 	return (struct slice){ NULL, 0 };
@@ -211,7 +212,8 @@ struct unpacking {
 	uint32_t space;
 };
 
-static struct node *unpack_object(const struct unpacking *u, const struct attr *attr, struct slice fields);
+static struct node *unpack_object(
+	const struct unpacking *u, const struct attr *attr, struct slice fields);
 
 /* One simple value; NULL when the payload has a wrong length. */
 static struct node *
@@ -246,7 +248,8 @@ unpack_value(const struct unpacking *u, const struct attr *attr, struct slice pa
 static struct node *
 unpack_one(const struct unpacking *u, const struct attr *attr, struct slice payload)
 {
-	return attr->type == ATTR_COMPLEX ? unpack_object(u, attr, payload) : unpack_value(u, attr, payload);
+	return attr->type == ATTR_COMPLEX ? unpack_object(u, attr, payload)
+					  : unpack_value(u, attr, payload);
 }
 
 static struct node *
@@ -284,7 +287,8 @@ unpack_object(const struct unpacking *u, const struct attr *attr, struct slice f
 		}
 		if (node_child(object, f.attr) != NULL)
 			return NULL;
-		*at = f.attr->multi ? unpack_list(u, f.attr, f.payload) : unpack_one(u, f.attr, f.payload);
+		*at = f.attr->multi ? unpack_list(u, f.attr, f.payload)
+				    : unpack_one(u, f.attr, f.payload);
 		if (*at == NULL)
 			return NULL;
 		at = &(*at)->next;
@@ -479,8 +483,8 @@ record_pack_as_is(struct buf *out, const struct record *r)
 }
 
 void
-record_pack(struct buf *out, const struct schema_set *set, const struct record *r, const struct node *root,
-	uint32_t space, const struct record *old)
+record_pack(struct buf *out, const struct schema_set *set, const struct record *r,
+	const struct node *root, uint32_t space, const struct record *old)
 {
 	const struct attr *external_id = r->type->external_id;
 
@@ -543,8 +547,8 @@ text_key(struct arena *a, const struct attr *attr, uint32_t space, struct slice 
 }
 
 bool
-index_key_of(struct arena *a, const struct attr *attr, uint32_t space, const struct node *value, bool prefix,
-	struct slice *key)
+index_key_of(struct arena *a, const struct attr *attr, uint32_t space, const struct node *value,
+	bool prefix, struct slice *key)
 {
 	const uint64_t sign = UINT64_C(1) << 63;
 	struct slice text;
@@ -591,7 +595,8 @@ add_key(struct keys *k, const struct attr *attr, uint32_t space, const struct no
 	if (!index_key_of(k->u.a, attr, space, value, false, &key))
 		return;
 	if (k->count == k->room) {
-		struct index_key *grown = ARENA_ARRAY(k->u.a, struct index_key, k->room = 2 * k->room + 16);
+		struct index_key *grown =
+			ARENA_ARRAY(k->u.a, struct index_key, k->room = 2 * k->room + 16);
 
 		if (k->count > 0)
 			memcpy(grown, k->list, k->count * sizeof(grown[0]));
@@ -612,7 +617,8 @@ add_payload(struct keys *k, const struct attr *attr, struct slice payload)
 		add_fields(k, attr, payload);
 		return;
 	}
-	if (!attr->indexed || (attr->source == SOURCE_SPACE && !payload_space(payload, &space, &payload)))
+	if (!attr->indexed ||
+		(attr->source == SOURCE_SPACE && !payload_space(payload, &space, &payload)))
 		return;
 	value = unpack_value(&k->u, attr, payload);
 	if (value != NULL)

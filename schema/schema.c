@@ -52,7 +52,7 @@ static bool
 is_container(const struct attr *attr)
 {
 	return attr->parent != NULL && attr->parent->parent == NULL &&
-		memchr(attr->name.p, ':', attr->name.len) != NULL;
+	       memchr(attr->name.p, ':', attr->name.len) != NULL;
 }
 
 /* Takes the URN and what separates it from a name off *path. */

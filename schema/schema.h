@@ -2,9 +2,9 @@
  *
  * The tables are made once, at start, from the JSON files in schema/data/ (embedded in the
  * library). They are SCIM schema JSON with a few members of our own, all starting with "$", that
- * say how an attribute is stored (schema/load.c lists them); those are not published. Everything that validates, filters,
- * patches, projects, indexes and prints is written over these tables, so that a new attribute or
- * resource type is a change of data.
+ * say how an attribute is stored (schema/load.c lists them); those are not published. Everything
+ * that validates, filters, patches, projects, indexes and prints is written over these tables, so
+ * that a new attribute or resource type is a change of data.
  *
  * Tables are constant after schema_load() and may be read by all threads. */
 #ifndef SCHEMA_SCHEMA_H
@@ -60,9 +60,9 @@ struct attr {
 	uint16_t id; /* "$id": its name in packed records and index keys, never used again */
 	enum attr_type type;
 	bool multi, required, case_exact;
-	bool indexed;  /* "$index": true: the store keeps an index of its values */
+	bool indexed;     /* "$index": true: the store keeps an index of its values */
 	bool resource_id; /* "$resourceId": true: the text is the id of a resource (members.value,
-	                     manager.value): a bulkId may stand here */
+			     manager.value): a bulkId may stand here */
 	enum attr_mutability mutability;
 	enum attr_returned returned;
 	enum attr_uniqueness uniqueness;
@@ -70,9 +70,11 @@ struct attr {
 	enum attr_prepare prepare;
 	struct slice name;     /* "userName"; for an extension's container its URN */
 	struct slice json_key; /* "\"userName\":" */
-	const struct schema *schema; /* that defines it; NULL for a root and the common attributes */
-	const struct attr *parent;   /* the complex attribute around it, up to the type's root; each type
-	                                has its own copy of the common attributes, with ids of their own */
+	const struct schema
+		*schema; /* that defines it; NULL for a root and the common attributes */
+	const struct attr
+		*parent; /* the complex attribute around it, up to the type's root; each type
+			    has its own copy of the common attributes, with ids of their own */
 	const struct attr *const *subs; /* of a complex one, in the order they are printed */
 	size_t sub_count;
 	const struct slice *canonical; /* canonicalValues */
@@ -82,8 +84,10 @@ struct attr {
 
 struct schema {
 	struct slice urn, name, description;
-	struct slice json; /* text of the Schema resource without meta, not closed: `{"schemas":…,"attributes":[…]` */
-	struct slice json_interop; /* the same as DIALECT_INTEROP publishes it ("$dialect": "interop") */
+	struct slice json; /* text of the Schema resource without meta, not closed:
+			      `{"schemas":…,"attributes":[…]` */
+	struct slice
+		json_interop; /* the same as DIALECT_INTEROP publishes it ("$dialect": "interop") */
 	const struct attr *const *attrs; /* without the common ones */
 	size_t attr_count;
 };
@@ -95,9 +99,9 @@ struct extension {
 };
 
 struct resource_type {
-	uint8_t code;             /* in record ids and index keys: 1 User, 2 Group; "$code" */
-	struct slice name;        /* "User"; also its id */
-	struct slice endpoint;    /* "/Users" */
+	uint8_t code;          /* in record ids and index keys: 1 User, 2 Group; "$code" */
+	struct slice name;     /* "User"; also its id */
+	struct slice endpoint; /* "/Users" */
 	struct slice description;
 	const struct schema *core;
 	const struct extension *extensions;
@@ -122,15 +126,16 @@ struct schema_set {
 	const struct attr *by_id[ATTR_ID_MAX]; /* NULL where no attribute has the id */
 };
 
-/* Compiles the embedded files. Everything lives in the arena, which must outlive the set. A mistake in
- * the data is an error that names file and attribute. */
+/* Compiles the embedded files. Everything lives in the arena, which must outlive the set. A mistake
+ * in the data is an error that names file and attribute. */
 enum rc schema_load(struct arena *a, const struct schema_set **out, struct err *err) MUSTCHECK;
 
 /* By code; NULL when there is none. */
 const struct resource_type *schema_type(const struct schema_set *set, uint8_t code);
 
 /* By endpoint segment ("Users", case-exact) or name ("User"). */
-const struct resource_type *schema_type_by_endpoint(const struct schema_set *set, struct slice segment);
+const struct resource_type *schema_type_by_endpoint(
+	const struct schema_set *set, struct slice segment);
 const struct resource_type *schema_type_by_name(const struct schema_set *set, struct slice name);
 
 /* By URN, ASCII case-insensitive (RFC 7643 section 3: URIs of schemas compare without case). */
@@ -139,13 +144,15 @@ const struct schema *schema_by_urn(const struct schema_set *set, struct slice ur
 /* A direct sub-attribute by name, ASCII case-insensitive (RFC 7643 section 2.1); NULL when none. */
 const struct attr *attr_sub(const struct attr *complex, struct slice name);
 
-/* An attribute by its full path in the notation of RFC 7644 section 3.10: "userName", "name.givenName",
- * "urn:…:User:userName", "urn:…:enterprise:2.0:User:manager.displayName" (also with a dot behind the URN, as
- * Entra writes it), an extension's URN alone. Known URNs are matched first, then the rest is split.
- * NULL when the type has no such attribute; the core schema's URN alone is none. */
+/* An attribute by its full path in the notation of RFC 7644 section 3.10: "userName",
+ * "name.givenName", "urn:…:User:userName", "urn:…:enterprise:2.0:User:manager.displayName" (also
+ * with a dot behind the URN, as Entra writes it), an extension's URN alone. Known URNs are matched
+ * first, then the rest is split. NULL when the type has no such attribute; the core schema's URN
+ * alone is none. */
 const struct attr *attr_find(const struct resource_type *type, struct slice path);
 
-/* The path of an attribute for messages and for `attributes`: "name.givenName", "urn:…:User:department". */
+/* The path of an attribute for messages and for `attributes`: "name.givenName",
+ * "urn:…:User:department". */
 struct slice attr_path(struct arena *a, const struct attr *attr);
 
 #endif

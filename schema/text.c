@@ -61,8 +61,8 @@ text_fold(struct arena *a, struct slice s)
 	return out;
 }
 
-/* What PRECIS refuses is folded, so that a search for a piece of a name finds it; but where folding makes a name of it
- * (KELVIN SIGN becomes "k"), the text stays as it is, for it must equal none. */
+/* What PRECIS refuses is folded, so that a search for a piece of a name finds it; but where folding
+ * makes a name of it (KELVIN SIGN becomes "k"), the text stays as it is, for it must equal none. */
 static struct slice
 prepare_username(struct arena *a, struct slice s)
 {
@@ -125,7 +125,8 @@ base64_decode(struct arena *a, struct slice text, struct slice *bytes)
 			to[n++] = (char)(bits >> have & 0xFF);
 		}
 	}
-	/* Bits that stand for nothing must be 0, or one value would have several texts (RFC 4648 section 3.5). */
+	/* Bits that stand for nothing must be 0, or one value would have several texts (RFC 4648
+	 * section 3.5). */
 	if ((bits & ((1u << have) - 1)) != 0)
 		return false;
 	*bytes = (struct slice){ to, n };
@@ -135,7 +136,8 @@ base64_decode(struct arena *a, struct slice text, struct slice *bytes)
 struct slice
 base64_encode(struct arena *a, struct slice bytes)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char *to = arena_alloc(a, (bytes.len + 2) / 3 * 4 + 1);
 	size_t n = 0;
 

@@ -1,5 +1,5 @@
-/* Damaged records: whatever the bytes are, reading stays within them, and what could be read packs to a form that
- * does not change again. */
+/* Damaged records: whatever the bytes are, reading stays within them, and what could be read packs
+ * to a form that does not change again. */
 #include <stdlib.h>
 
 #include "schema/record.h"
@@ -58,9 +58,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)record_external_id(tables(), &r, 1);
 		(void)record_field(tables(), &r, r.type->external_id, &payload);
 		if (repack(a, &r, &once)) {
-			if (!record_parse(tables(), buf_as_slice(&once), &again) || !repack(a, &again, &twice) ||
+			if (!record_parse(tables(), buf_as_slice(&once), &again) ||
+				!repack(a, &again, &twice) ||
 				!slice_eq(buf_as_slice(&once), buf_as_slice(&twice)) ||
-				!node_equal(record_unpack(a, tables(), &again, 1), record_unpack(a, tables(), &again, 1)))
+				!node_equal(record_unpack(a, tables(), &again, 1),
+					record_unpack(a, tables(), &again, 1)))
 				abort();
 		}
 	}

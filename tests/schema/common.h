@@ -75,11 +75,11 @@ text_node(struct arena *a, const struct attr *attr, const char *text)
 	return n;
 }
 
-#define assert_slice(s, text) \
-	do { \
-		struct slice slice_ = (s); \
-		assert_int_equal(slice_.len, strlen(text)); \
-		assert_memory_equal(slice_.p, (text), strlen(text)); \
+#define assert_slice(s, text)                                                                      \
+	do {                                                                                       \
+		struct slice slice_ = (s);                                                         \
+		assert_int_equal(slice_.len, strlen(text));                                        \
+		assert_memory_equal(slice_.p, (text), strlen(text));                               \
 	} while (0)
 
 /* The file beside the sources. Freed with the arena's owner: the caller frees. */
@@ -91,7 +91,8 @@ read_reference(const char *name)
 	FILE *f;
 	char *text = calloc(1, 1 << 16);
 
-	(void)snprintf(path, sizeof(path), "%s/tests/schema/data/%s", dir != NULL ? dir : ".", name);
+	(void)snprintf(
+		path, sizeof(path), "%s/tests/schema/data/%s", dir != NULL ? dir : ".", name);
 	f = fopen(path, "r");
 	assert_non_null(f);
 	assert_true(fread(text, 1, (1 << 16) - 1, f) > 0);

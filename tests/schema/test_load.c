@@ -4,13 +4,14 @@
 
 #include "schema/load.h"
 
-static const char *const types[] = { "string", "boolean", "integer", "decimal", "dateTime", "binary", "reference",
-	"complex" };
+static const char *const types[] = { "string", "boolean", "integer", "decimal", "dateTime",
+	"binary", "reference", "complex" };
 static const char *const mutabilities[] = { "readWrite", "readOnly", "immutable", "writeOnly" };
 static const char *const returneds[] = { "default", "always", "never", "request" };
 static const char *const uniquenesses[] = { "none", "server", "global" };
 
-/* One row of the reference: schema, path, type, multi, required, caseExact, mutability, returned, uniqueness. */
+/* One row of the reference: schema, path, type, multi, required, caseExact, mutability, returned,
+ * uniqueness. */
 enum { COLUMNS = 9 };
 
 static bool
@@ -157,8 +158,8 @@ trees_hang_together(void **state)
 static void
 our_own_members_are_read(void **state)
 {
-	static const char *const indexed[] = { "userName", "externalId", "emails.value", "displayName",
-		"name.familyName", "active", "meta.lastModified" };
+	static const char *const indexed[] = { "userName", "externalId", "emails.value",
+		"displayName", "name.familyName", "active", "meta.lastModified" };
 	size_t count = 0;
 
 	(void)state;
@@ -176,7 +177,9 @@ our_own_members_are_read(void **state)
 	assert_int_equal(user_attr("title")->source, SOURCE_FIELDS);
 	assert_int_equal(attr_find(fx.group, SLICE("members"))->source, SOURCE_MEMBERS);
 	assert_true(attr_find(fx.group, SLICE("members.value"))->resource_id);
-	assert_true(user_attr("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value")->resource_id);
+	assert_true(user_attr(
+		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value")
+			    ->resource_id);
 }
 
 #define ENTERPRISE "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -241,7 +244,8 @@ types_and_schemas_are_found(void **state)
 	assert_null(schema_type(fx.set, TYPE_COUNT));
 	assert_null(schema_type(fx.set, 255));
 	assert_int_equal(fx.set->schema_count, 6);
-	assert_ptr_equal(schema_by_urn(fx.set, SLICE("URN:ietf:params:scim:schemas:core:2.0:user")), fx.user->core);
+	assert_ptr_equal(schema_by_urn(fx.set, SLICE("URN:ietf:params:scim:schemas:core:2.0:user")),
+		fx.user->core);
 	assert_null(schema_by_urn(fx.set, SLICE("urn:x")));
 }
 
@@ -250,7 +254,8 @@ types_and_schemas_are_found(void **state)
 static json_t *
 parse_open(struct slice text)
 {
-	json_t *json = json_loads(arena_printf(fx.a, "%.*s}", SLICE_ARG(text)), JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_loads(
+		arena_printf(fx.a, "%.*s}", SLICE_ARG(text)), JSON_REJECT_DUPLICATES, NULL);
 
 	assert_non_null(json);
 	assert_memory_equal(text.p, "{\"schemas\":", 11);
@@ -292,7 +297,8 @@ published_schemas_tell_what_is_served(void **state)
 	(void)state;
 	for (size_t i = 0; i < fx.set->schema_count; i++) {
 		const struct schema *schema = fx.set->schemas[i];
-		json_t *json = parse_open(schema->json), *attrs = json_object_get(json, "attributes");
+		json_t *json = parse_open(schema->json),
+		       *attrs = json_object_get(json, "attributes");
 		json_t *interop = parse_open(schema->json_interop);
 
 		assert_slice(schema->urn, json_string_value(json_object_get(json, "id")));
@@ -312,17 +318,21 @@ published_schemas_tell_what_is_served(void **state)
 static void
 published_user_schema_is_exact(void **state)
 {
-	json_t *json = parse_open(fx.user->core->json), *attrs = json_object_get(json, "attributes"), *attr;
+	json_t *json = parse_open(fx.user->core->json),
+	       *attrs = json_object_get(json, "attributes"), *attr;
 
 	(void)state;
-	assert_string_equal(json_string_value(json_object_get(json, "description")), "User Account");
+	assert_string_equal(
+		json_string_value(json_object_get(json, "description")), "User Account");
 	assert_non_null(json_attr(attrs, "externalId"));
 	assert_null(json_attr(attrs, "meta"));
 	attr = json_attr(attrs, "password");
 	assert_string_equal(json_string_value(json_object_get(attr, "mutability")), "writeOnly");
 	assert_string_equal(json_string_value(json_object_get(attr, "returned")), "never");
 	attr = json_attr(json_object_get(json_attr(attrs, "groups"), "subAttributes"), "$ref");
-	assert_string_equal(json_string_value(json_array_get(json_object_get(attr, "referenceTypes"), 0)), "Group");
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(attr, "referenceTypes"), 0)),
+		"Group");
 	json_decref(json);
 }
 
@@ -335,7 +345,8 @@ published_types_are_exact(void **state)
 	assert_string_equal(json_string_value(json_object_get(json, "id")), "User");
 	assert_string_equal(json_string_value(json_object_get(json, "name")), "User");
 	assert_string_equal(json_string_value(json_object_get(json, "endpoint")), "/Users");
-	assert_string_equal(json_string_value(json_object_get(json, "description")), "User Account");
+	assert_string_equal(
+		json_string_value(json_object_get(json, "description")), "User Account");
 	assert_string_equal(json_string_value(json_object_get(json, "schema")), CORE);
 	assert_null(json_object_get(json, "$code"));
 	extension = json_array_get(json_object_get(json, "schemaExtensions"), 0);
@@ -356,34 +367,50 @@ static const struct slip slips[] = {
 	{ "User.json", "\"$id\": 41", "\"$id\": 40", "name", "taken by \"userName\"" },
 	{ "User.json", "\"$id\": 41", "\"$id\": 512", "name", "not from 1 to 511" },
 	{ "User.json", "\"$id\": 41", "\"$id\": 0", "name", "not from 1 to 511" },
-	{ "User.json", "\"$id\": 41", "\"$id\": -9223372036854775808", "name", "not from 1 to 511" },
+	{ "User.json", "\"$id\": 41", "\"$id\": -9223372036854775808", "name",
+		"not from 1 to 511" },
 	{ "User.json", "\"$id\": 41", "\"$id\": \"41\"", "name", "wrong kind" },
-	{ "User.json", "\"$id\": 41", "\"$id\": 12", "id", "common.json: \"$id\" 12 is taken by \"name\"" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 12", "id",
+		"common.json: \"$id\" 12 is taken by \"name\"" },
 	{ "User.json", "\"$id\": 42,", "", "name.formatted", "\"$id\" is missing" },
 	{ "User.json", "\"type\": \"string\", ", "", "userName", "\"type\" is missing" },
-	{ "User.json", "\"type\": \"string\"", "\"type\": \"text\"", "userName", "can't be \"text\"" },
+	{ "User.json", "\"type\": \"string\"", "\"type\": \"text\"", "userName",
+		"can't be \"text\"" },
 	{ "User.json", "\"$index\"", "\"$indexed\"", "userName", "unknown member \"$indexed\"" },
-	{ "User.json", "\"$id\": 41", "\"$id\": 41, \"$index\": true", "name", "can't have an index" },
-	{ "User.json", "\"$id\": 41", "\"$id\": 41, \"$prepare\": \"username\"", "name", "no meaning" },
-	{ "User.json", "\"name\": \"userName\"", "\"name\": \"user name\"", "user name", "no attribute name" },
-	{ "User.json", "\"name\": \"familyName\"", "\"name\": \"Formatted\"", "name", "two attributes" },
-	{ "User.json", "\"name\": \"userName\"", "\"name\": \"externalid\"", "User", "two attributes" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 41, \"$index\": true", "name",
+		"can't have an index" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 41, \"$prepare\": \"username\"", "name",
+		"no meaning" },
+	{ "User.json", "\"name\": \"userName\"", "\"name\": \"user name\"", "user name",
+		"no attribute name" },
+	{ "User.json", "\"name\": \"familyName\"", "\"name\": \"Formatted\"", "name",
+		"two attributes" },
+	{ "User.json", "\"name\": \"userName\"", "\"name\": \"externalid\"", "User",
+		"two attributes" },
 	{ "User.json", "\"caseExact\": false, ", "", "userName", "\"caseExact\" is missing" },
-	{ "User.json", "\"uniqueness\": \"server\"", "\"uniqueness\": \"org\"", "userName", "can't be \"org\"" },
-	{ "User.json", "\"mutability\": \"readWrite\"", "\"mutability\": 1", "userName", "wrong kind" },
-	{ "User.json", "\"$source\": \"groups\"", "\"$source\": \"groupz\"", "groups", "can't be \"groupz\"" },
-	{ "User.json", "\"$id\": 42", "\"$id\": 42, \"$source\": \"space\"", "name.formatted", "around it" },
-	{ "User.json", "\"referenceTypes\": [\"external\"],", "", "profileUrl", "\"referenceTypes\" is missing" },
-	{ "User.json", "\"returned\": \"never\"", "\"returned\": \"default\"", "password", "neither be returned" },
+	{ "User.json", "\"uniqueness\": \"server\"", "\"uniqueness\": \"org\"", "userName",
+		"can't be \"org\"" },
+	{ "User.json", "\"mutability\": \"readWrite\"", "\"mutability\": 1", "userName",
+		"wrong kind" },
+	{ "User.json", "\"$source\": \"groups\"", "\"$source\": \"groupz\"", "groups",
+		"can't be \"groupz\"" },
+	{ "User.json", "\"$id\": 42", "\"$id\": 42, \"$source\": \"space\"", "name.formatted",
+		"around it" },
+	{ "User.json", "\"referenceTypes\": [\"external\"],", "", "profileUrl",
+		"\"referenceTypes\" is missing" },
+	{ "User.json", "\"returned\": \"never\"", "\"returned\": \"default\"", "password",
+		"neither be returned" },
 	{ "User.json", "\"id\": \"urn:ietf", "\"id\": \"http:ietf", "id", "no URN" },
 	{ "User.json", "\"attributes\"", "\"attrs\"", "", "unknown member \"attrs\"" },
 	{ "Group.json", "core:2.0:Group", "core:2.0:User", "id", "User.json defines" },
 	{ "Group.json", "{", "[", "", "line " },
 	{ "common.json", "\"$id\": 2,", "\"$id\": 1,", "id", "taken by \"schemas\"" },
-	{ "common.json", "\"name\": \"externalId\"", "\"name\": \"external\"", "externalId", "lack it" },
+	{ "common.json", "\"name\": \"externalId\"", "\"name\": \"external\"", "externalId",
+		"lack it" },
 	{ "common.json", "\"after\"", "\"behind\"", "", "unknown member \"behind\"" },
 	{ "types.json", "\"$code\": 2", "\"$code\": 1", "Group", "\"$code\" 1 is taken" },
-	{ "types.json", "\"$code\": 2", "\"$code\": 3", "Group", "\"$code\" 3 is taken or not below 3" },
+	{ "types.json", "\"$code\": 2", "\"$code\": 3", "Group",
+		"\"$code\" 3 is taken or not below 3" },
 	{ "types.json", "\"$id\": 20", "\"$id\": 11", "Group", "taken by \"schemas\"" },
 	{ "types.json", "core:2.0:Group", "core:2.0:Team", "Group", "schema of no file" },
 	{ "types.json", "extension:enterprise:2.0:User", "core:2.0:User", "User", "has a place" },
@@ -423,9 +450,11 @@ mistakes_are_named(void **state)
 		if (schema_compile(a, files, SCHEMA_FILE_COUNT, &set, &err) != RC_INTERNAL)
 			fail_msg("%s with %s passes", slips[i].file, slips[i].to);
 		assert_null(set);
-		if (strcmp(err.path, slips[i].path) != 0 || strstr(err.detail, slips[i].detail) == NULL ||
+		if (strcmp(err.path, slips[i].path) != 0 ||
+			strstr(err.detail, slips[i].detail) == NULL ||
 			strstr(err.detail, ".json: ") == NULL)
-			fail_msg("%s with %s: %s: %s", slips[i].file, slips[i].to, err.path, err.detail);
+			fail_msg("%s with %s: %s: %s", slips[i].file, slips[i].to, err.path,
+				err.detail);
 		arena_free(a);
 	}
 }

@@ -54,8 +54,10 @@ children_stand_in_schema_order(void **state)
 static void
 values_are_found_from_the_root(void **state)
 {
-	struct node *root = user_root(), *list = node_new(fx.a, user_attr("emails"), NODE_LIST), *city;
-	const struct attr *department = user_attr("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department");
+	struct node *root = user_root(), *list = node_new(fx.a, user_attr("emails"), NODE_LIST),
+		    *city;
+	const struct attr *department =
+		user_attr("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department");
 
 	(void)state;
 	city = put(root, "name.familyName", "Jensen");
@@ -73,13 +75,15 @@ values_are_found_from_the_root(void **state)
 	assert_null(node_find(root, user_attr("emails.value")));
 	assert_slice(list->child->next->child->text, "b@x"); /* value before type */
 	/* An object that is there is used again. */
-	assert_ptr_equal(node_parent_for(fx.a, root, user_attr("name.givenName")), city == NULL ? NULL : root->child);
+	assert_ptr_equal(node_parent_for(fx.a, root, user_attr("name.givenName")),
+		city == NULL ? NULL : root->child);
 }
 
 static void
 copies_are_equal_and_apart(void **state)
 {
-	struct node *root = user_root(), *list = node_new(fx.a, user_attr("emails"), NODE_LIST), *copy;
+	struct node *root = user_root(), *list = node_new(fx.a, user_attr("emails"), NODE_LIST),
+		    *copy;
 	char name[] = "bjensen";
 
 	(void)state;
@@ -102,7 +106,8 @@ copies_are_equal_and_apart(void **state)
 static void
 equality_is_scims(void **state)
 {
-	struct node *one = email("a@x", "work"), *two = node_new(fx.a, user_attr("emails"), NODE_OBJECT);
+	struct node *one = email("a@x", "work"),
+		    *two = node_new(fx.a, user_attr("emails"), NODE_OBJECT);
 	struct node *left = node_new(fx.a, user_attr("emails"), NODE_LIST);
 	struct node *right = node_new(fx.a, user_attr("emails"), NODE_LIST);
 
@@ -119,8 +124,10 @@ equality_is_scims(void **state)
 	node_append(right, email("c@x", "work"));
 	assert_false(node_equal(left, right));
 	assert_false(node_equal(right, left));
-	assert_false(node_equal(text_node(fx.a, user_attr("externalId"), "a"), text_node(fx.a, user_attr("externalId"), "A")));
-	assert_false(node_equal(text_node(fx.a, user_attr("title"), "a"), text_node(fx.a, user_attr("nickName"), "a")));
+	assert_false(node_equal(text_node(fx.a, user_attr("externalId"), "a"),
+		text_node(fx.a, user_attr("externalId"), "A")));
+	assert_false(node_equal(text_node(fx.a, user_attr("title"), "a"),
+		text_node(fx.a, user_attr("nickName"), "a")));
 }
 
 static void
@@ -134,16 +141,23 @@ values_compare_by_their_type(void **state)
 		{ "displayName", "Z", "a", 1 },
 		{ "displayName", "ab", "a", 1 },
 		{ "displayName", "", "a", -1 },
-		{ "displayName", "STRASSE", "stra\xc3\x9f""e", 0 },
+		{ "displayName", "STRASSE",
+			"stra\xc3\x9f"
+			"e",
+			0 },
 		{ "displayName", "\xc3\x89", "e\xcc\x81", 0 },
 		{ "displayName", "z", "\xc3\xa4", -1 },
-		{ "userName", "fussball", "fu\xc3\x9f""ball", -1 },
+		{ "userName", "fussball",
+			"fu\xc3\x9f"
+			"ball",
+			-1 },
 		{ "userName", "\xef\xbc\xa1", "a", 0 },
 		{ "userName", "\xe2\x84\xaa", "k", 1 },
 		{ "externalId", "a", "A", 1 },
 		{ "externalId", "a", "a", 0 },
 	};
-	struct node no = { .attr = user_attr("active"), .boolean = false }, yes = { .attr = user_attr("active"), .boolean = true };
+	struct node no = { .attr = user_attr("active"), .boolean = false },
+		    yes = { .attr = user_attr("active"), .boolean = true };
 	struct node early = { .attr = fx.user->meta_created, .ticks = INT64_MIN };
 	struct node late = { .attr = fx.user->meta_created, .ticks = INT64_MAX };
 
@@ -154,7 +168,8 @@ values_compare_by_their_type(void **state)
 		int order = node_compare(l, r);
 
 		if ((order > 0) - (order < 0) != rows[i].order)
-			fail_msg("%s: \"%s\" and \"%s\": %d", rows[i].path, rows[i].left, rows[i].right, order);
+			fail_msg("%s: \"%s\" and \"%s\": %d", rows[i].path, rows[i].left,
+				rows[i].right, order);
 		assert_true((node_compare(r, l) > 0) == (order < 0));
 	}
 	assert_true(node_compare(&no, &yes) < 0);

@@ -4,8 +4,8 @@
 static struct slice
 random_text(struct arena *a, uint64_t *seed)
 {
-	static const char *const pieces[] = { "a", "B", "z", "9", "-", "\xc3\xa4", "\xc3\x84", "\xce\xa3", "\xcf\x82", "\xc3\x9f",
-		"e\xcc\x81", "\xe6\xbc\xa2", "Zq" };
+	static const char *const pieces[] = { "a", "B", "z", "9", "-", "\xc3\xa4", "\xc3\x84",
+		"\xce\xa3", "\xcf\x82", "\xc3\x9f", "e\xcc\x81", "\xe6\xbc\xa2", "Zq" };
 	uint64_t n = dice(seed) % 8;
 	struct buf b = BUF_INIT;
 	struct slice out;
@@ -33,7 +33,8 @@ random_value(struct arena *a, const struct attr *attr, uint64_t *seed)
 		break;
 	case ATTR_INTEGER:
 	case ATTR_DATETIME:
-		n->integer = (int64_t)(dice(seed) >> dice(seed) % 64) * (dice(seed) % 2 == 0 ? 1 : -1);
+		n->integer =
+			(int64_t)(dice(seed) >> dice(seed) % 64) * (dice(seed) % 2 == 0 ? 1 : -1);
 		break;
 	case ATTR_DECIMAL:
 		n->decimal = ((double)(int64_t)dice(seed)) / (double)(1 + dice(seed) % 1000000);
@@ -53,7 +54,8 @@ static struct node *random_object(struct arena *a, const struct attr *attr, uint
 static struct node *
 random_one(struct arena *a, const struct attr *attr, uint64_t *seed)
 {
-	return attr->type == ATTR_COMPLEX ? random_object(a, attr, seed) : random_value(a, attr, seed);
+	return attr->type == ATTR_COMPLEX ? random_object(a, attr, seed)
+					  : random_value(a, attr, seed);
 }
 
 static struct node *
@@ -65,7 +67,8 @@ random_object(struct arena *a, const struct attr *attr, uint64_t *seed)
 		const struct attr *sub = attr->subs[i];
 		uint64_t count = 1 + dice(seed) % 4;
 
-		if ((sub->source != SOURCE_FIELDS && sub->source != SOURCE_SPACE) || dice(seed) % 3 == 0)
+		if ((sub->source != SOURCE_FIELDS && sub->source != SOURCE_SPACE) ||
+			dice(seed) % 3 == 0)
 			continue;
 		n = sub->multi ? node_new(a, sub, NODE_LIST) : random_one(a, sub, seed);
 		for (; sub->multi && count > 0; count--) {
@@ -123,7 +126,8 @@ trees_survive_packing(void **state)
 		assert_int_equal(back.modified, r.modified);
 		again = record_unpack(a, fx.set, &back, space);
 		assert_non_null(again);
-		record_pack(&twice, fx.set, &back, again, space, &back); /* id and meta are left out */
+		record_pack(
+			&twice, fx.set, &back, again, space, &back); /* id and meta are left out */
 		assert_true(slice_eq(buf_as_slice(&packed), buf_as_slice(&twice)));
 		drop_header(again, &back);
 		assert_true(node_equal(root, again));
@@ -189,7 +193,9 @@ each_space_has_its_own_external_id(void **state)
 	assert_true(slice_eq(changed.fields, same.fields));
 	assert_int_equal(record_external_id(fx.set, &gone, 1).len, 0);
 	assert_slice(record_external_id(fx.set, &gone, 70000), "b");
-	assert_slice(node_find(record_unpack(fx.a, fx.set, &two, 70000), fx.user->external_id)->text, "b");
+	assert_slice(
+		node_find(record_unpack(fx.a, fx.set, &two, 70000), fx.user->external_id)->text,
+		"b");
 	assert_null(node_find(record_unpack(fx.a, fx.set, &two, 3), fx.user->external_id));
 	for (size_t i = 0; i < 5; i++)
 		buf_release(&b[i]);
@@ -229,13 +235,14 @@ unknown_attributes_are_passed_over(void **state)
 
 	(void)state;
 	record_pack(&b, fx.set, &r, root, 0, NULL);
-	buf_put(&b, "\xff\x01\x03xyz", 6);  /* id 511 */
-	buf_put(&b, "\xff\xff\x01x", 4);    /* an id above all */
+	buf_put(&b, "\xff\x01\x03xyz", 6); /* id 511 */
+	buf_put(&b, "\xff\xff\x01x", 4);   /* an id above all */
 	buf_put(&b, (char[]){ (char)user_attr("title")->id, 0, 1, 't' }, 4);
 	assert_true(record_parse(fx.set, buf_as_slice(&b), &back));
 	assert_true(record_field(fx.set, &back, user_attr("title"), &title));
 	assert_slice(title, "t");
-	assert_slice(node_find(record_unpack(fx.a, fx.set, &back, 0), user_attr("title"))->text, "t");
+	assert_slice(
+		node_find(record_unpack(fx.a, fx.set, &back, 0), user_attr("title"))->text, "t");
 	assert_false(record_field(fx.set, &back, user_attr("nickName"), &title));
 	buf_release(&b);
 }
@@ -244,12 +251,21 @@ unknown_attributes_are_passed_over(void **state)
 static void
 layout_is_as_documented(void **state)
 {
-	static const char want[] = "\x01\x01" "0123456789abcdef" "\x02\x01\0\0\0\0\0\0" "\xff\xff\xff\xff\xff\xff\xff\xff"
-		"\x03\0\0\0\0\0\0\0"
-		"\x0d\x00\x06" "\x07\0\0\0" "xy" /* externalId, space 7 */
-		"\x28\x00\x02" "bj"              /* userName */
-		"\x29\x00\x06" "\x2b\x00\x03" "Jen" /* name.familyName */
-		"\x38\x00\x01" "\x01";           /* active */
+	static const char want[] = "\x01\x01"
+				   "0123456789abcdef"
+				   "\x02\x01\0\0\0\0\0\0"
+				   "\xff\xff\xff\xff\xff\xff\xff\xff"
+				   "\x03\0\0\0\0\0\0\0"
+				   "\x0d\x00\x06"
+				   "\x07\0\0\0"
+				   "xy" /* externalId, space 7 */
+				   "\x28\x00\x02"
+				   "bj" /* userName */
+				   "\x29\x00\x06"
+				   "\x2b\x00\x03"
+				   "Jen" /* name.familyName */
+				   "\x38\x00\x01"
+				   "\x01"; /* active */
 	struct record r = { .type = fx.user, .revision = 258, .created = -1, .modified = 3 };
 	struct node *root = node_new(fx.a, fx.user->root, NODE_OBJECT), *active;
 	struct buf b = BUF_INIT;
@@ -282,12 +298,23 @@ damaged_bytes_are_refused(void **state)
 		{ "\x28", 1 }, { "\x28\x00", 2 }, { "\x28\x00\x02x", 4 },
 		{ "\x28\x00\xff\xff\xff\xff\xff\x01", 8 }, /* a length without end */
 		{ "\x28\x00\xff\xff\xff\xff\x0f", 7 },
-		{ "\x38\x00\x00", 3 },                     /* boolean of no byte */
-		{ "\x28\x00\x01""a\x28\x00\x01""b", 8 },   /* twice */
-		{ "\x2b\x00\x01""a", 4 },                  /* name.familyName outside name */
-		{ "\x0c\x00\x01""a", 4 },                  /* id is of the header */
-		{ "\x0d\x00\x03""abc", 6 },                /* externalId without a space */
-		{ "\x14\x00\x01""a", 4 },                  /* a group's root */
+		{ "\x38\x00\x00", 3 }, /* boolean of no byte */
+		{ "\x28\x00\x01"
+		  "a\x28\x00\x01"
+		  "b",
+			8 }, /* twice */
+		{ "\x2b\x00\x01"
+		  "a",
+			4 }, /* name.familyName outside name */
+		{ "\x0c\x00\x01"
+		  "a",
+			4 }, /* id is of the header */
+		{ "\x0d\x00\x03"
+		  "abc",
+			6 }, /* externalId without a space */
+		{ "\x14\x00\x01"
+		  "a",
+			4 }, /* a group's root */
 	};
 
 	(void)state;
@@ -356,8 +383,9 @@ static void
 keys_order_as_values_do(void **state)
 {
 	struct attr integer = { .type = ATTR_INTEGER }, decimal = { .type = ATTR_DECIMAL };
-	const struct attr *attrs[] = { user_attr("displayName"), user_attr("userName"), user_attr("externalId"),
-		user_attr("active"), fx.user->meta_modified, &integer, &decimal };
+	const struct attr *attrs[] = { user_attr("displayName"), user_attr("userName"),
+		user_attr("externalId"), user_attr("active"), fx.user->meta_modified, &integer,
+		&decimal };
 	uint64_t seed = 5;
 	size_t compared = 0;
 
@@ -365,11 +393,13 @@ keys_order_as_values_do(void **state)
 	for (int i = 0; i < 40000; i++) {
 		struct arena *a = arena_new();
 		const struct attr *attr = attrs[dice(&seed) % (sizeof(attrs) / sizeof(attrs[0]))];
-		struct node *left = random_value(a, attr, &seed), *right = random_value(a, attr, &seed);
+		struct node *left = random_value(a, attr, &seed),
+			    *right = random_value(a, attr, &seed);
 		struct slice l, r;
 		int order;
 
-		if (index_key_of(a, attr, 9, left, false, &l) && index_key_of(a, attr, 9, right, false, &r)) {
+		if (index_key_of(a, attr, 9, left, false, &l) &&
+			index_key_of(a, attr, 9, right, false, &r)) {
 			order = slice_cmp(l, r);
 			assert_true(l.len <= INDEX_KEY_MAX && r.len <= INDEX_KEY_MAX);
 			assert_int_equal(order == 0, node_compare(left, right) == 0);
@@ -386,25 +416,28 @@ keys_order_as_values_do(void **state)
 static void
 number_keys_rise(void **state)
 {
-	static const double decimals[] = { -1e308, -2.5, -2, -1, -1e-300, 0, 1e-300, 0.5, 1, 1.0000001, 2, 3e100 };
+	static const double decimals[] = { -1e308, -2.5, -2, -1, -1e-300, 0, 1e-300, 0.5, 1,
+		1.0000001, 2, 3e100 };
 	static const int64_t integers[] = { INT64_MIN, -1000000, -1, 0, 1, 255, 256, INT64_MAX };
 	struct attr integer = { .type = ATTR_INTEGER }, decimal = { .type = ATTR_DECIMAL };
 	struct slice before = { "", 0 }, key;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(decimals) / sizeof(decimals[0]); i++, before = key) {
-		assert_true(index_key_of(fx.a, &decimal, 0, &(struct node){ .attr = &decimal, .decimal = decimals[i] },
-			false, &key));
+		assert_true(index_key_of(fx.a, &decimal, 0,
+			&(struct node){ .attr = &decimal, .decimal = decimals[i] }, false, &key));
 		assert_true(slice_cmp(before, key) < 0);
 	}
 	before = (struct slice){ "", 0 };
 	for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++, before = key) {
-		assert_true(index_key_of(fx.a, &integer, 0, &(struct node){ .attr = &integer, .integer = integers[i] },
-			false, &key));
+		assert_true(index_key_of(fx.a, &integer, 0,
+			&(struct node){ .attr = &integer, .integer = integers[i] }, false, &key));
 		assert_true(slice_cmp(before, key) < 0);
 	}
-	assert_true(index_key_of(fx.a, &decimal, 0, &(struct node){ .attr = &decimal, .decimal = 0.0 }, false, &before));
-	assert_true(index_key_of(fx.a, &decimal, 0, &(struct node){ .attr = &decimal, .decimal = -0.0 }, false, &key));
+	assert_true(index_key_of(fx.a, &decimal, 0,
+		&(struct node){ .attr = &decimal, .decimal = 0.0 }, false, &before));
+	assert_true(index_key_of(fx.a, &decimal, 0,
+		&(struct node){ .attr = &decimal, .decimal = -0.0 }, false, &key));
 	assert_true(slice_eq(before, key));
 }
 
@@ -442,7 +475,8 @@ names_that_compare_alike_have_one_key(void **state)
 	struct slice one, two;
 
 	(void)state;
-	assert_true(index_key_of(fx.a, attr, 0, text_node(fx.a, attr, "\xef\xbc\xa2jensen"), false, &one));
+	assert_true(index_key_of(
+		fx.a, attr, 0, text_node(fx.a, attr, "\xef\xbc\xa2jensen"), false, &one));
 	assert_true(index_key_of(fx.a, attr, 0, text_node(fx.a, attr, "bJENSEN"), false, &two));
 	assert_true(slice_eq(one, two));
 	assert_false(index_key_of(fx.a, attr, 0, text_node(fx.a, attr, " bjensen"), false, &one));
@@ -453,7 +487,10 @@ names_that_compare_alike_have_one_key(void **state)
 	attr = fx.user->external_id;
 	assert_true(index_key_of(fx.a, attr, 0x01020304, text_node(fx.a, attr, "aB"), false, &one));
 	assert_int_equal(one.len, 6);
-	assert_memory_equal(one.p, "\x01\x02\x03\x04" "aB", 6);
+	assert_memory_equal(one.p,
+		"\x01\x02\x03\x04"
+		"aB",
+		6);
 }
 
 static void
