@@ -225,7 +225,7 @@ class Api:
             raise AssertionError(f"create failed: {reply}")
         return reply.json
 
-    def user(self, name, **attributes):
+    def user(self, name, /, **attributes):
         """Creates a user and returns it as answered."""
         return self._created(self.post("/Users", {"schemas": [USER], "userName": name, **attributes}))
 

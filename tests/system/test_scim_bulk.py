@@ -2,7 +2,7 @@
 
 import json
 
-from harness import BULK, ENTERPRISE, ERROR, GROUP, MESSAGE, NOWHERE, USER, SystemTest, main
+from harness import BULK, ENTERPRISE, ERROR, GROUP, MESSAGE, NOWHERE, PATCH, USER, SystemTest, main
 
 RESPONSE = MESSAGE + "BulkResponse"
 
@@ -51,7 +51,7 @@ class Bulk(SystemTest):
                 org, user("new", "d", title="x"),
                 {"method": "PUT", "path": f"/Users/{a}", "data": {"schemas": [USER], "userName": "a", "title": "y"}},
                 {"method": "PATCH", "path": f"/Users/{b}",
-                 "data": {"Operations": [{"op": "add", "path": "title", "value": "z"}]}},
+                 "data": {"schemas": [PATCH], "Operations": [{"op": "add", "path": "title", "value": "z"}]}},
                 {"method": "DELETE", "path": f"/Users/{c}"})
             self.assertEqual([o["status"] for o in answer], ["201", "200", "200", "204"])
             self.assertEqual(answer[0]["bulkId"], "new")
@@ -231,7 +231,7 @@ class Bulk(SystemTest):
                     ({"method": "POST", "path": "/Users", "bulkId": "x"}, ("400",)),
                     ({"method": "POST", "path": "/Users/" + NOWHERE, "bulkId": "x", "data": {}}, ("400", "404", "405")),
                     ({"method": "POST", "path": "/Bulk", "bulkId": "x", "data": {}}, ("400", "403", "404")),
-                    ({"method": "PATCH", "path": "/Users/" + NOWHERE, "data": {"Operations": [
+                    ({"method": "PATCH", "path": "/Users/" + NOWHERE, "data": {"schemas": [PATCH], "Operations": [
                         {"op": "add", "path": "title", "value": "x"}]}}, ("404",)),
                     ({"method": "PUT", "path": "/ServiceProviderConfig", "data": {}}, ("400", "404", "405"))):
                 with self.subTest(operation=operation):
