@@ -12,15 +12,23 @@ die(const char *what, const char *detail)
 	abort();
 }
 
+static struct arena *arena;
+
+static void
+release(void)
+{
+	arena_free(arena);
+}
+
 const struct schema_set *
 fixture_schemas(void)
 {
 	static const struct schema_set *set;
-	static struct arena *arena;
 	struct err err = ERR_INIT;
 
 	if (set == NULL) {
 		arena = arena_new();
+		(void)atexit(release);
 		if (schema_load(arena, &set, &err) != RC_OK)
 			die("schema_load", err.detail);
 	}
