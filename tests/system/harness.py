@@ -229,7 +229,7 @@ class Api:
         """Creates a user and returns it as answered."""
         return self._created(self.post("/Users", {"schemas": [USER], "userName": name, **attributes}))
 
-    def group(self, name, members=(), **attributes):
+    def group(self, name, /, members=(), **attributes):
         body = {"schemas": [GROUP], "displayName": name, **attributes}
         if members:
             body["members"] = [{"value": member} for member in members]
@@ -488,6 +488,7 @@ class SystemTest(unittest.TestCase):
 
     config = {}
     maxDiff = 4000
+    dialect = None
 
     @classmethod
     def setUpClass(cls):
@@ -523,10 +524,14 @@ class SystemTest(unittest.TestCase):
         return self._orgs[dialect]
 
     def dialects(self, *names):
-        """Runs over fresh orgs of several dialects, each a subtest."""
+        """Fresh orgs of several dialects, one after the other; a failure names the one it is in."""
         for name in names or ("tolerant", "strict"):
-            with self.subTest(dialect=name):
-                yield self.org(name)
+            self.dialect = name
+            yield self.org(name)
+
+    def _formatMessage(self, msg, standardMsg):
+        text = super()._formatMessage(msg, standardMsg)
+        return f"{text} [dialect {self.dialect}]" if self.dialect else text
 
     def ok(self, reply, status=200):
         self.assertEqual(reply.status, status, reply)

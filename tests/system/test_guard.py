@@ -107,6 +107,7 @@ class Guard(SystemTest):
         ids = self.people(org, 100)
         self.until_stopped(lambda i: org.delete("/Users/" + i), ids)
         self.daemon.end()
+        org.close()
         self.daemon.start()
         self.refused(org.delete("/Users/" + ids[90]), 409)
 

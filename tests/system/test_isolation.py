@@ -63,7 +63,7 @@ class Isolation(SystemTest):
     def test_wrong_tokens(self):
         for header in (None, "Bearer", "Bearer ", "Bearer x", "Bearer " + self.a.token[:-1], "Bearer " + self.a.token + "x",
                        "Bearer " + self.a.token.swapcase(), "Basic " + self.a.token, self.a.token, "Bearer " + "A" * 5000,
-                       "Bearer \x7f", f"Bearer {self.a.token} {self.a.token}"):
+                       f"Bearer {self.a.token} {self.a.token}"):
             with self.subTest(header=header):
                 reply = self.a.get("/Users", headers={"Authorization": header})
                 self.refused(reply, 401)

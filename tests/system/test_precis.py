@@ -27,8 +27,8 @@ def mapped(text):
 
 ALIKE = [
     ("ada", "ADA"), ("Straße", "STRAßE"), ("ｆｕｌｌｗｉｄｔｈ", "fullwidth"), ("ＡＤＡ２", "ada2"),
-    ("zoe\u0308", "ZOË"), ("Å", "\u212b"), ("Ωmega", "ωmega"), ("ｶﾞ", "ガ"), ("\u1e9b\u0323x", "\u1e9b\u0323X"),
-    ("ÉCOLE", "e\u0301cole"), ("王小明", "王小明"), ("Ǆ" if False else "Ж", "ж"), ("x＠example", "X@example"),
+    ("zoe\u0308", "ZOË"), ("\u00c5", "a\u030a"), ("Ωmega", "ωmega"), ("ｶﾞ", "ガ"),
+    ("ÉCOLE", "e\u0301cole"), ("王小明", "王小明"), ("Ж", "ж"), ("x＠example", "X@example"),
     ("İstanbul", "i\u0307stanbul"), ("ada lovelace", "ADA Lovelace"),
 ]
 APART = [
@@ -39,6 +39,8 @@ APART = [
 REFUSED = {
     "control": "a\u0007b", "newline": "a\nb", "zero width space": "a\u200bb", "soft hyphen": "a\u00adb",
     "compatibility": "\ufb01sh",  # the fi ligature has a compatibility decomposition
+    # RFC 8264 section 9.17: what NFKC changes is refused before NFC could map it
+    "angstrom sign": "\u212b", "long s with dot": "\u1e9b\u0323x",
     "superscript": "x\u00b2", "symbol": "a\u2665", "emoji": "a\U0001F600", "non-ASCII space": "a\u00a0b",
     "punctuation": "a\u2014b", "roman numeral": "\u2163", "unassigned": "a\u0378", "noncharacter": "a\ufdd0",
     "jamo": "\u1100\u1161", "bidi": "\u05d0a\u05d1", "private use": "\ue000", "tag": "a\U000E0041",
