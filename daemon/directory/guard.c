@@ -4,7 +4,8 @@
 
 #include "base/banned.h"
 
-enum { TICKS_PER_SECOND = 10000000 };
+#define TICKS_PER_SECOND INT64_C(10000000)
+#define FRESH_STEP (1800 * TICKS_PER_SECOND)
 
 static uint64_t
 threshold(unsigned percent, uint64_t base, uint64_t min)
@@ -23,11 +24,41 @@ refuse(const struct connection *c, struct err *err)
 		"this and release the connection", c->name);
 }
 
+/* The connection's guard as it stands now: a new window when the old one is over, the bases and the mark of what is
+ * fresh brought up to date. */
+static void
+bring_up(const struct guard_options *g, struct guard *w, const struct org_stat *stat, int64_t now)
+{
+	if (w->window_start == 0 || now - w->window_start > (int64_t)g->window * TICKS_PER_SECOND)
+		*w = (struct guard){ .window_start = now, .fresh_time = w->fresh_time,
+			.fresh_row = w->fresh_row, .fresh_next = w->fresh_next };
+	w->base_users = stat->active_users > w->base_users ? stat->active_users : w->base_users;
+	w->base_edges = stat->edges > w->base_edges ? stat->edges : w->base_edges;
+	/* Rows rise with time, so two marks half an hour apart bound the age of all rows behind the older one. */
+	if (now - w->fresh_time > 2 * FRESH_STEP)
+		w->fresh_next = stat->next_row;
+	if (now - w->fresh_time > FRESH_STEP) {
+		w->fresh_row = w->fresh_next;
+		w->fresh_next = stat->next_row;
+		w->fresh_time = now;
+	}
+}
+
+uint64_t
+guard_first_free(const struct guard_options *g, struct orgtx *o, const struct actor *actor)
+{
+	struct connection c;
+
+	if (actor->connection == 0 || !connection_get(orgtx_txn(o), orgtx_org(o), actor->connection, &c))
+		return UINT64_MAX;
+	bring_up(g, &c.guard, orgtx_stat(o), actor->now);
+	return c.guard.fresh_row;
+}
+
 enum rc
 guard_admit(const struct guard_options *g, struct orgtx *o, const struct actor *actor, uint64_t users,
 	uint64_t memberships, struct err *err)
 {
-	const struct org_stat *stat = orgtx_stat(o);
 	struct txn *t = orgtx_txn(o);
 	struct connection c;
 
@@ -37,11 +68,7 @@ guard_admit(const struct guard_options *g, struct orgtx *o, const struct actor *
 		return fail(err, RC_FORBIDDEN, "", "the connection no longer exists");
 	if (c.guard.tripped)
 		return refuse(&c, err);
-	if (c.guard.window_start == 0 ||
-		actor->now - c.guard.window_start > (int64_t)g->window * TICKS_PER_SECOND)
-		c.guard = (struct guard){ .window_start = actor->now,
-			.base_users = stat->active_users,
-			.base_edges = stat->edges };
+	bring_up(g, &c.guard, orgtx_stat(o), actor->now);
 	if (c.guard.users + users > threshold(g->share_percent, c.guard.base_users, g->min_users) ||
 		c.guard.edges + memberships >
 			threshold(g->share_percent, c.guard.base_edges, g->min_memberships)) {

@@ -2,8 +2,9 @@
  *
  * For each connection, within a window that opens with the first removal, the guard counts users
  * deactivated or deleted and memberships removed. When a request would take either count above a share of
- * what the org had when the window opened, the connection's removals are refused (CONFLICT) from then on,
- * until guard_release(). Small counts never trip it. */
+ * the most that the org had in the window, the connection's removals are refused (CONFLICT) from then on,
+ * until guard_release(). Small counts never trip it. What was made within the hour is free: a client that tries itself out
+ * (connection tests, suites) creates and removes without end and harms nobody. */
 #ifndef DAEMON_DIRECTORY_GUARD_H
 #define DAEMON_DIRECTORY_GUARD_H
 
@@ -20,6 +21,9 @@ struct guard_options {
  * remembered: the mark is written though the request is not carried out. */
 enum rc guard_admit(const struct guard_options *g, struct orgtx *o, const struct actor *actor,
 	uint64_t users, uint64_t memberships, struct err *err) MUSTCHECK;
+
+/* Rows whose counter is this or above were made within the hour or so: removing them, or edges of them, is not counted. */
+uint64_t guard_first_free(const struct guard_options *g, struct orgtx *o, const struct actor *actor);
 
 /* Lets a connection go on, with a new window. The caller puts the connection. */
 void guard_release(struct connection *c);

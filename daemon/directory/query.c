@@ -50,6 +50,8 @@ has_edge(void *ctx, const struct attr *attr, struct slice id)
 	uint64_t other;
 	size_t n;
 
+	if (id.p == NULL) /* any at all */
+		return edge_count(s->o, attr->source == SOURCE_MEMBERS ? EDGE_MEMBERS : EDGE_GROUPS, s->row) > 0;
 	if (!uuid_parse(id, &uuid) || !row_by_id(s->o, &uuid, &other))
 		return false;
 	if (attr->source == SOURCE_MEMBERS)

@@ -294,6 +294,9 @@ connection_decode(struct slice value, uint32_t org, uint32_t no, struct connecti
 	out->guard.window_start = (int64_t)rd_le(&r, 8);
 	out->guard.base_users = rd_le(&r, 8);
 	out->guard.base_edges = rd_le(&r, 8);
+	out->guard.fresh_time = (int64_t)rd_le(&r, 8);
+	out->guard.fresh_row = rd_le(&r, 8);
+	out->guard.fresh_next = rd_le(&r, 8);
 	out->guard.users = rd_le(&r, 8);
 	out->guard.edges = rd_le(&r, 8);
 	out->guard.tripped = rd_le(&r, 1) != 0;
@@ -351,6 +354,9 @@ connection_put(struct txn *t, struct connection *c)
 	wr_le(&b, (uint64_t)c->guard.window_start, 8);
 	wr_le(&b, c->guard.base_users, 8);
 	wr_le(&b, c->guard.base_edges, 8);
+	wr_le(&b, (uint64_t)c->guard.fresh_time, 8);
+	wr_le(&b, c->guard.fresh_row, 8);
+	wr_le(&b, c->guard.fresh_next, 8);
 	wr_le(&b, c->guard.users, 8);
 	wr_le(&b, c->guard.edges, 8);
 	wr_le(&b, c->guard.tripped, 1);

@@ -114,7 +114,9 @@ bool org_purge(struct txn *t, uint32_t no, size_t limit);
 
 struct guard { /* of mass removal: what a connection has removed in the present window */
 	int64_t window_start; /* ticks; 0: no window open */
-	uint64_t base_users, base_edges; /* of the org when the window began */
+	uint64_t base_users, base_edges; /* the most that the org had in the window */
+	int64_t fresh_time;              /* when fresh_next was taken */
+	uint64_t fresh_row, fresh_next;  /* rows from fresh_row on are young: removing them harms nobody */
 	uint64_t users, edges;           /* removed since */
 	bool tripped;
 };
@@ -161,6 +163,12 @@ static inline uint8_t
 row_type(uint64_t row)
 {
 	return (uint8_t)(row >> 56);
+}
+
+static inline uint64_t
+row_counter(uint64_t row)
+{
+	return row & UINT64_C(0x00ffffffffffffff);
 }
 
 bool row_by_id(struct orgtx *o, const struct uuid *id, uint64_t *row);
