@@ -202,7 +202,8 @@ look_up(struct match *m, const struct filter *f, bool *result)
 	}
 	if (f->kind != FILTER_PRESENT)
 		return false;
-	if (!is_computed(attr) && is_computed(attr->parent) && slice_eq(attr->name, SLICE("value")))
+	if (!is_computed(attr) && is_computed(attr->parent) &&
+		(slice_eq(attr->name, SLICE("value")) || slice_eq(attr->name, SLICE("$ref"))))
 		attr = attr->parent;
 	if (!is_computed(attr))
 		return false;

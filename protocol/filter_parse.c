@@ -456,6 +456,14 @@ present(struct parser *p, const struct attr *attr)
 	return f;
 }
 
+/* members.$ref, groups.$ref: made from the request's address when they are shown. */
+static bool
+is_computed_ref(const struct attr *attr)
+{
+	return attr->parent != NULL && slice_eq(attr->name, SLICE("$ref")) &&
+		(attr->parent->source == SOURCE_MEMBERS || attr->parent->source == SOURCE_GROUPS);
+}
+
 /* The attribute that a comparison with a complex one is about: RFC 7644's examples write `emails co "x"`. */
 static enum rc
 comparable(struct parser *p, const struct attr **attr, size_t at)
@@ -495,9 +503,10 @@ compare(struct parser *p, const struct attr *attr, size_t row, size_t at, const 
 		return fail(p->err, RC_INVALID_FILTER, name_of(p, attr),
 			"at character %zu: the operator '%s' does not go with the type %s", at + 1,
 			operators[row].name.p, type_names[attr->type]);
-	if (p->type != NULL && attr == p->type->meta_location)
-		return fail(p->err, RC_INVALID_FILTER, "meta.location",
-			"at character %zu: the address depends on the request and is not compared: use id", at + 1);
+	if ((p->type != NULL && attr == p->type->meta_location) || is_computed_ref(attr))
+		return fail(p->err, RC_INVALID_FILTER, name_of(p, attr),
+			"at character %zu: the address depends on the request and is not compared: use the id",
+			at + 1);
 	value = node_new(p->a, attr, NODE_VALUE);
 	if (!convert[attr->type](p, lit, value))
 		return bad_literal(p, attr, lit);

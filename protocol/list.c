@@ -83,6 +83,8 @@ take(struct list_request *r, const struct parameter *p, struct slice text, struc
 	memcpy((char *)r + p->text, &text, sizeof(text));
 	if (p->text == offsetof(struct list_request, cursor))
 		r->has_cursor = true;
+	if (p->text == offsetof(struct list_request, filter))
+		r->has_filter = true;
 	return RC_OK;
 }
 

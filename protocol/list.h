@@ -9,7 +9,8 @@
 
 struct list_request {
 	struct slice attributes, excluded; /* comma-separated; empty when absent */
-	struct slice filter;               /* empty when absent */
+	bool has_filter;
+	struct slice filter; /* empty when absent; when given empty, only the tolerant dialect takes it for none */
 	struct slice sort_by;
 	bool descending;
 	uint64_t start; /* startIndex, 1 or more */

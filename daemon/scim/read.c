@@ -129,7 +129,7 @@ add_type(struct listing *l, const struct resource_type *type, struct err *err)
 	struct projection *p = ARENA_NEW(rq->arena, struct projection);
 	enum rc rc;
 
-	if (l->lr.filter.len > 0 &&
+	if ((l->lr.filter.len > 0 || (l->lr.has_filter && rq->caller.dialect != DIALECT_TOLERANT)) &&
 		(rc = filter_parse(rq->arena, rq->scim->options.schema, type, l->lr.filter,
 			 rq->caller.dialect, &l->filters[i], err)) != RC_OK)
 		return rc;
