@@ -26,6 +26,7 @@ libdaemon_a_SOURCES = \
 	daemon/control/commands.c \
 	daemon/control/control.c \
 	daemon/control/keep.c \
+	daemon/control/transfer.c \
 	daemon/directory/directory.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
@@ -34,6 +35,11 @@ libdaemon_a_SOURCES = \
 	daemon/directory/plan.c daemon/directory/plan.h \
 	daemon/directory/query.c daemon/directory/query.h \
 	daemon/directory/resource.c \
+	daemon/directory/transfer.h daemon/directory/transfer_private.h \
+	daemon/directory/transfer_export.c \
+	daemon/directory/transfer_import.c \
+	daemon/directory/transfer_parse.c \
+	daemon/directory/transfer_put.c \
 	daemon/exchange.h \
 	daemon/gzip.c daemon/gzip.h \
 	daemon/link.c daemon/link.h \

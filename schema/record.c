@@ -493,6 +493,14 @@ record_pack(struct buf *out, const struct schema_set *set, const struct record *
 	pack_payload(out, root);
 }
 
+void
+record_restamp(char *packed, const struct uuid *id, uint64_t revision)
+{
+	memcpy(packed + 2, id->bytes, UUID_SIZE);
+	for (size_t i = 0; i < 8; i++)
+		packed[2 + UUID_SIZE + i] = (char)(revision >> 8 * i);
+}
+
 /* ---- Index keys ---- */
 
 /* The longest text that is a key as it is: behind it a hash must fit, before it a space. */

@@ -71,6 +71,9 @@ void record_pack(struct buf *out, const struct schema_set *set, const struct rec
 /* Packs r's header and its own fields as they are: for a record that gets a new revision alone. */
 void record_pack_as_is(struct buf *out, const struct record *r);
 
+/* Writes another id and revision into a packed record. */
+void record_restamp(char *packed, const struct uuid *id, uint64_t revision);
+
 /* An entry of a secondary index: the attribute and the value's key, whose byte order is the
  * attribute's order. */
 enum { INDEX_KEY_MAX = 400 };

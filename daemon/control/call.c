@@ -267,6 +267,8 @@ control_serve(const struct control_options *options, int fd)
 const struct command control_commands[] = {
 	{ "status", command_status, NEEDS_STORE },
 	{ "reload", command_reload, NEEDS_NOTHING },
+	{ "export", command_export, NEEDS_STORE },
+	{ "import", command_import, NEEDS_STORE },
 	{ "backup", command_backup, NEEDS_STORE },
 	{ "restore", command_restore, NEEDS_DIRECTORY },
 	{ "verify", command_verify, NEEDS_STORE },

@@ -14,7 +14,7 @@ struct call {
 	json_t *result;       /* goes into the last frame; NULL: an empty object */
 	uint32_t id;
 	int fd;
-	bool gone;            /* the client went away: answers are dropped */
+	_Atomic bool gone;    /* the client went away: answers are dropped */
 	bool input_ended;
 	struct buf *in;       /* bytes read, from *taken on not looked at */
 	size_t *taken;

@@ -473,7 +473,7 @@ show_result(struct session *s, json_t *last)
 		print_table(s->parts, s->command->columns);
 	} else if (out != NULL && s->json) {
 		if (json_array_size(s->parts) > 0)
-			(void)json_object_set(last, "lines", s->parts);
+			(void)json_object_set(last, "details", s->parts);
 		dump(last);
 	} else if (out != NULL) {
 		print_object(last, 0);
