@@ -56,6 +56,9 @@ match_path(struct request *rq, struct slice rest)
 		return false;
 	if (slice_split(&rest, '/', &second) && (second.len == 0 || rest.p != NULL))
 		return false;
+	/* RFC 3986 section 6.2.2.2: an escape for an unreserved character is the character. */
+	if (memchr(first.p, '%', first.len) != NULL && !http_decode(rq->arena, first, false, &first))
+		return false;
 	if (second.p != NULL && !http_decode(rq->arena, second, false, &rq->name))
 		return false;
 	rq->type = schema_type_by_endpoint(rq->scim->options.schema, first);

@@ -376,6 +376,8 @@ class Daemon:
                                      + self.log()[-4000:])
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                with socket.socket(socket.AF_UNIX) as control:
+                    control.connect(str(self.data / "control.sock"))
                 return self
             except OSError:
                 if time.monotonic() - began > wait:

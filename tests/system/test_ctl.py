@@ -213,7 +213,7 @@ class ExportAndImport(SystemTest):
         file = self.daemon.folder / "export.jsonl"
         file.write_text(done.stdout)
         target = self.org()
-        self.daemon.ctl("import", target.key, str(file))
+        self.daemon.ctl("import", target.key, file, "--connection", "main")
         self.assertEqual(self.daemon.verify(), "")
 
         def shape(o):
@@ -239,7 +239,7 @@ class ExportAndImport(SystemTest):
         good = json.dumps({"schemas": [USER], "userName": "fine"})
         for bad in ("{", json.dumps({"schemas": [USER]}), json.dumps({"schemas": ["urn:x"], "userName": "y"})):
             file.write_text(good + "\n" + bad + "\n")
-            done = self.daemon.run_ctl("import", target.key, file)
+            done = self.daemon.run_ctl("import", target.key, file, "--connection", "main")
             self.assertNotEqual(done.returncode, 0, bad)
             self.assertIn("2", done.stdout + done.stderr)
 

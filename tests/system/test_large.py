@@ -27,7 +27,7 @@ class Large(SystemTest):
                 out.write(json.dumps({"schemas": [USER], "id": f"u{n}", "userName": f"user{n:07}",
                                       "displayName": f"User {n}", "externalId": f"x{n}"}) + "\n")
         began = time.monotonic()
-        cls.daemon.ctl("import", "large", file, timeout=300)
+        cls.daemon.ctl("import", "large", file, "--connection", "main", timeout=300)
         cls.import_rate = SIZE / (time.monotonic() - began)
         cls.ids, cursor = [], ""
         while cursor is not None:
