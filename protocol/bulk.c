@@ -9,7 +9,8 @@ bulk_check_size(uint64_t body, uint64_t max_payload, struct err *err)
 {
 	if (body <= max_payload)
 		return RC_OK;
-	return fail(err, RC_TOO_LARGE, "", "the bulk request has %llu bytes, more than maxPayloadSize (%llu)",
+	return fail(err, RC_TOO_LARGE, "",
+		"the bulk request has %llu bytes, more than maxPayloadSize (%llu)",
 		(unsigned long long)body, (unsigned long long)max_payload);
 }
 
@@ -38,11 +39,12 @@ method_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 	struct slice text = json_text(json_member(json, "method"));
 
 	if (text.p == NULL)
-		return fail(&op->err, RC_INVALID_SYNTAX, "method", "is required and must be a text");
+		return fail(
+			&op->err, RC_INVALID_SYNTAX, "method", "is required and must be a text");
 	op->method_text = text;
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (r->dialect == DIALECT_TOLERANT ? slice_caseeq(methods[i], text) :
-						     slice_eq(methods[i], text)) {
+		if (r->dialect == DIALECT_TOLERANT ? slice_caseeq(methods[i], text)
+						   : slice_eq(methods[i], text)) {
 			op->method = (enum bulk_method)i;
 			op->method_text = methods[i];
 			return RC_OK;
@@ -68,9 +70,11 @@ path_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 		return fail(&op->err, RC_NOT_IMPLEMENTED, "path", "/Me is not supported");
 	op->type = schema_type_by_endpoint(r->set, segment);
 	if (op->type == NULL)
-		return fail(&op->err, RC_NOT_FOUND, "path", "there is no endpoint \"%.*s\"", SLICE_ARG(op->path));
+		return fail(&op->err, RC_NOT_FOUND, "path", "there is no endpoint \"%.*s\"",
+			SLICE_ARG(op->path));
 	op->id_text = rest.p != NULL ? rest : (struct slice){ "", 0 };
-	if (r->dialect == DIALECT_TOLERANT && op->id_text.len > 0 && op->id_text.p[op->id_text.len - 1] == '/')
+	if (r->dialect == DIALECT_TOLERANT && op->id_text.len > 0 &&
+		op->id_text.p[op->id_text.len - 1] == '/')
 		op->id_text.len--;
 	op->is_uuid = uuid_parse(op->id_text, &op->id);
 	if (op->method == BULK_POST && op->id_text.len > 0)
@@ -78,12 +82,14 @@ path_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 			"a POST goes to the endpoint of a resource type, such as %.*s",
 			SLICE_ARG(op->type->endpoint));
 	if (op->method != BULK_POST && op->id_text.len == 0)
-		return fail(&op->err, RC_METHOD_NOT_ALLOWED, "path", "a %.*s goes to one resource, such as %.*s/{id}",
+		return fail(&op->err, RC_METHOD_NOT_ALLOWED, "path",
+			"a %.*s goes to one resource, such as %.*s/{id}",
 			SLICE_ARG(op->method_text), SLICE_ARG(op->type->endpoint));
 	return RC_OK;
 }
 
-/* Tolerantly also JSON in a text, as one Java library sends it, and a bare list of PATCH operations. */
+/* Tolerantly also JSON in a text, as one Java library sends it, and a bare list of PATCH
+ * operations. */
 static enum rc
 data_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 {
@@ -96,15 +102,16 @@ data_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 		rc = json_read(r->a, json_text(data), &data, &op->err);
 		if (rc != RC_OK)
 			return rc;
-	} else if (r->dialect == DIALECT_TOLERANT && op->method == BULK_PATCH && json_is_array(data)) {
+	} else if (r->dialect == DIALECT_TOLERANT && op->method == BULK_PATCH &&
+		   json_is_array(data)) {
 		data = json_pack("{s:[s], s:O}", "schemas", URN_PATCH_OP, "Operations", data);
 		if (data == NULL)
 			return fail(&op->err, RC_INTERNAL, "data", "could not be read");
 		arena_on_free(r->a, release, data);
 	}
 	if (!json_is_object(data))
-		return fail(&op->err, RC_INVALID_SYNTAX, "data", "is required for %.*s and must be an object",
-			SLICE_ARG(op->method_text));
+		return fail(&op->err, RC_INVALID_SYNTAX, "data",
+			"is required for %.*s and must be an object", SLICE_ARG(op->method_text));
 	op->data = data;
 	return RC_OK;
 }
@@ -124,7 +131,8 @@ bulk_id_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 	}
 	if (op->bulk_id.len == 0 || op->bulk_id.len > BULK_ID_MAX) {
 		op->bulk_id = (struct slice){ NULL, 0 };
-		return fail(&op->err, RC_INVALID_VALUE, "bulkId", "must be a text of 1 to %d bytes", BULK_ID_MAX);
+		return fail(&op->err, RC_INVALID_VALUE, "bulkId", "must be a text of 1 to %d bytes",
+			BULK_ID_MAX);
 	}
 	return RC_OK;
 }
@@ -136,7 +144,8 @@ op_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 	enum rc rc;
 
 	if (!json_is_object(json))
-		return fail(&op->err, RC_INVALID_SYNTAX, "Operations", "an operation must be an object");
+		return fail(&op->err, RC_INVALID_SYNTAX, "Operations",
+			"an operation must be an object");
 	op->bulk_id = json_text(json_member(json, "bulkId"));
 	op->path = json_text(json_member(json, "path"));
 	rc = method_read(r, json, op);
@@ -175,14 +184,15 @@ fail_on_errors_read(const json_t *json, uint64_t *out, struct err *err)
 	if (json == NULL || json_is_null(json))
 		return RC_OK;
 	if (!json_is_integer(json) || json_integer_value(json) < 0)
-		return fail(err, RC_INVALID_VALUE, "failOnErrors", "must be a whole number, 0 or more");
+		return fail(
+			err, RC_INVALID_VALUE, "failOnErrors", "must be a whole number, 0 or more");
 	*out = (uint64_t)json_integer_value(json);
 	return RC_OK;
 }
 
 enum rc
-bulk_read(struct arena *a, const struct schema_set *set, json_t *body, const struct bulk_options *options,
-	struct bulk **out, struct err *err)
+bulk_read(struct arena *a, const struct schema_set *set, json_t *body,
+	const struct bulk_options *options, struct bulk **out, struct err *err)
 {
 	struct reader r = { a, set, options->dialect };
 	struct bulk *b = ARENA_NEW(a, struct bulk);
@@ -191,16 +201,18 @@ bulk_read(struct arena *a, const struct schema_set *set, json_t *body, const str
 
 	rc = schemas_check(json_member(body, "schemas"), options, err);
 	if (rc == RC_OK)
-		rc = fail_on_errors_read(json_member(body, "failOnErrors"), &b->fail_on_errors, err);
+		rc = fail_on_errors_read(
+			json_member(body, "failOnErrors"), &b->fail_on_errors, err);
 	if (rc != RC_OK)
 		return rc;
 	b->count = json_array_size(operations);
 	if (b->count == 0)
-		return fail(err, RC_INVALID_SYNTAX, "Operations", "is required and must be a list of operations");
+		return fail(err, RC_INVALID_SYNTAX, "Operations",
+			"is required and must be a list of operations");
 	if (b->count > options->max_operations)
 		return fail(err, RC_TOO_LARGE, "Operations",
-			"the bulk request has %zu operations, more than maxOperations (%llu)", b->count,
-			(unsigned long long)options->max_operations);
+			"the bulk request has %zu operations, more than maxOperations (%llu)",
+			b->count, (unsigned long long)options->max_operations);
 	b->ops = ARENA_ARRAY(a, struct bulk_op, b->count);
 	for (size_t i = 0; i < b->count; i++)
 		b->ops[i].rc = op_read(&r, json_array_get(operations, i), &b->ops[i]);

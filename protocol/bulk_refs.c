@@ -43,7 +43,8 @@ bulk_index(struct arena *a, struct bulk *b)
 			b->by_id[b->by_id_count++] = entries[i].at;
 		else if (op->rc == RC_OK)
 			op->rc = fail(&op->err, RC_INVALID_VALUE, "bulkId",
-				"\"%.*s\" is the bulkId of operation %zu too", SLICE_ARG(op->bulk_id), last + 1);
+				"\"%.*s\" is the bulkId of operation %zu too",
+				SLICE_ARG(op->bulk_id), last + 1);
 	}
 }
 
@@ -55,7 +56,8 @@ struct resolver {
 	size_t *refs, ref_count;
 };
 
-/* The id that stands for a bulkId, as a text in out; notes the reference. false when there is none. */
+/* The id that stands for a bulkId, as a text in out; notes the reference. false when there is none.
+ */
 static bool
 take(struct resolver *r, struct slice bulk_id, char out[UUID_TEXT])
 {
@@ -102,7 +104,8 @@ length_inside(struct slice text, size_t start)
 		return 0;
 	for (; end < text.len; end++) {
 		c = text.p[end];
-		if (c == '"' || (before == '/' && (c == '/' || c == '?' || c == '#' || c == ' ' || c == ']')))
+		if (c == '"' || (before == '/' &&
+					(c == '/' || c == '?' || c == '#' || c == ' ' || c == ']')))
 			break;
 	}
 	return end - start;
@@ -151,7 +154,8 @@ replace_text(struct resolver *r, json_t *json, const char *key)
 	}
 }
 
-/* Recursion is bounded by JSON_DEPTH_MAX. key: the member that json is the value of, or an element of. */
+/* Recursion is bounded by JSON_DEPTH_MAX. key: the member that json is the value of, or an element
+ * of. */
 static void
 walk(struct resolver *r, json_t *json, const char *key)
 {

@@ -3,7 +3,8 @@
 #include "base/banned.h"
 
 static void
-put_meta(struct buf *out, const struct discovery *d, const char *type, const char *place, struct slice id)
+put_meta(struct buf *out, const struct discovery *d, const char *type, const char *place,
+	struct slice id)
 {
 	struct slice base = d->base;
 
@@ -29,15 +30,15 @@ discovery_config(struct buf *out, const struct discovery *d)
 		(unsigned long long)d->bulk_operations, (unsigned long long)d->bulk_payload,
 		(unsigned long long)d->filter_results);
 	buf_printf(out,
-		",\"pagination\":{\"cursor\":true,\"index\":true,\"defaultPaginationMethod\":\"index\""
+		",\"pagination\":{\"cursor\":true,\"index\":true,\"defaultPaginationMethod\":"
+		"\"index\""
 		",\"defaultPageSize\":%llu,\"maxPageSize\":%llu,\"cursorTimeout\":%llu}",
 		(unsigned long long)d->page_default, (unsigned long long)d->page_max,
 		(unsigned long long)d->cursor_timeout);
-	BUF_LIT(out,
-		",\"authenticationSchemes\":[{\"type\":\"oauthbearertoken\""
-		",\"name\":\"OAuth Bearer Token\""
-		",\"description\":\"A token in the Authorization header\""
-		",\"specUri\":\"https://www.rfc-editor.org/info/rfc6750\",\"primary\":true}]");
+	BUF_LIT(out, ",\"authenticationSchemes\":[{\"type\":\"oauthbearertoken\""
+		     ",\"name\":\"OAuth Bearer Token\""
+		     ",\"description\":\"A token in the Authorization header\""
+		     ",\"specUri\":\"https://www.rfc-editor.org/info/rfc6750\",\"primary\":true}]");
 	if (d->dialect == DIALECT_INTEROP)
 		BUF_LIT(out, ",\"interopProfileConformant\":true");
 	put_meta(out, d, "ServiceProviderConfig", "ServiceProviderConfig", (struct slice){ "", 0 });
@@ -60,8 +61,10 @@ put_schema(struct buf *out, const struct discovery *d, const struct schema *sche
 static void
 open_list(struct buf *out, size_t n)
 {
-	buf_printf(out, "{\"schemas\":[\"" URN_LIST_RESPONSE "\"],\"totalResults\":%zu,\"startIndex\":1"
-		",\"itemsPerPage\":%zu,\"Resources\":[", n, n);
+	buf_printf(out,
+		"{\"schemas\":[\"" URN_LIST_RESPONSE "\"],\"totalResults\":%zu,\"startIndex\":1"
+		",\"itemsPerPage\":%zu,\"Resources\":[",
+		n, n);
 }
 
 void

@@ -1,4 +1,5 @@
-/* The discovery endpoints (RFC 7644 section 4, RFC 7643 sections 5 to 7, RFC 9865 section 4): what is served and enforced. */
+/* The discovery endpoints (RFC 7644 section 4, RFC 7643 sections 5 to 7, RFC 9865 section 4): what
+ * is served and enforced. */
 #ifndef PROTOCOL_DISCOVERY_H
 #define PROTOCOL_DISCOVERY_H
 
@@ -7,7 +8,7 @@
 
 struct discovery {
 	const struct schema_set *set;
-	struct slice base;   /* the SCIM base address, "https://host/orgs/acme/scim/v2" */
+	struct slice base; /* the SCIM base address, "https://host/orgs/acme/scim/v2" */
 	enum dialect dialect;
 	struct slice documentation_uri; /* left out when empty */
 	/* As the daemon enforces them. */
@@ -15,7 +16,7 @@ struct discovery {
 	uint64_t bulk_payload;    /* bulk.maxPayloadSize, bytes */
 	uint64_t filter_results;  /* filter.maxResults */
 	uint64_t page_default, page_max;
-	uint64_t cursor_timeout;  /* seconds for which a cursor stays valid */
+	uint64_t cursor_timeout; /* seconds for which a cursor stays valid */
 };
 
 /* Each appends one whole JSON text. The collections are ListResponses with all on one page. */
@@ -23,8 +24,11 @@ void discovery_config(struct buf *out, const struct discovery *d);
 void discovery_types(struct buf *out, const struct discovery *d);
 void discovery_schemas(struct buf *out, const struct discovery *d);
 
-/* One by its id: the type's name (case-exact, as ids are), the schema's URN (without case). NOT_FOUND, then out is untouched. */
-enum rc discovery_type(struct buf *out, const struct discovery *d, struct slice id, struct err *err) MUSTCHECK;
-enum rc discovery_schema(struct buf *out, const struct discovery *d, struct slice id, struct err *err) MUSTCHECK;
+/* One by its id: the type's name (case-exact, as ids are), the schema's URN (without case).
+ * NOT_FOUND, then out is untouched. */
+enum rc discovery_type(
+	struct buf *out, const struct discovery *d, struct slice id, struct err *err) MUSTCHECK;
+enum rc discovery_schema(
+	struct buf *out, const struct discovery *d, struct slice id, struct err *err) MUSTCHECK;
 
 #endif

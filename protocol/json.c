@@ -30,8 +30,8 @@ sentence_of(const json_error_t *error)
 	return sentences[json_error_invalid_syntax];
 }
 
-/* Counted before jansson builds anything: its own limit is 2,048 levels. Text that is no JSON may be
- * counted wrongly; the parser refuses it then. */
+/* Counted before jansson builds anything: its own limit is 2,048 levels. Text that is no JSON may
+ * be counted wrongly; the parser refuses it then. */
 static bool
 too_deep(struct slice body)
 {
@@ -124,14 +124,16 @@ json_read(struct arena *a, struct slice body, json_t **out, struct err *err)
 	if (slice_starts(body, bom))
 		body = slice_from(body, bom.len);
 	if (slice_trim(body).len == 0)
-		return fail(err, RC_INVALID_SYNTAX, "", "the body is empty; it must be a JSON object");
+		return fail(
+			err, RC_INVALID_SYNTAX, "", "the body is empty; it must be a JSON object");
 	if (too_deep(body))
-		return fail(err, RC_INVALID_SYNTAX, "", "the JSON of the body is nested more than %d levels deep",
-			JSON_DEPTH_MAX);
+		return fail(err, RC_INVALID_SYNTAX, "",
+			"the JSON of the body is nested more than %d levels deep", JSON_DEPTH_MAX);
 	json = json_loadb(body.p, body.len, JSON_REJECT_DUPLICATES, &error);
 	if (json == NULL)
-		return fail(err, RC_INVALID_SYNTAX, "", "the body is not valid JSON: %s (line %d, column %d)",
-			sentence_of(&error), error.line, error.column);
+		return fail(err, RC_INVALID_SYNTAX, "",
+			"the body is not valid JSON: %s (line %d, column %d)", sentence_of(&error),
+			error.line, error.column);
 	arena_on_free(a, release, json);
 	if (!json_is_object(json))
 		return fail(err, RC_INVALID_SYNTAX, "", "the body must be a JSON object");

@@ -9,13 +9,15 @@
 
 enum { JSON_DEPTH_MAX = 64 };
 
-/* Parses a body. It must be UTF-8 JSON (a byte order mark before it is passed over), an object, at most
- * JSON_DEPTH_MAX deep, without NUL in texts and without repeated members: names that differ in ASCII case
- * alone are repeated too, as SCIM reads names without case (RFC 7643 section 2.1). The json_t is freed
- * with the arena. INVALID_SYNTAX with the position otherwise; the detail never repeats what the body holds. */
+/* Parses a body. It must be UTF-8 JSON (a byte order mark before it is passed over), an object, at
+ * most JSON_DEPTH_MAX deep, without NUL in texts and without repeated members: names that differ in
+ * ASCII case alone are repeated too, as SCIM reads names without case (RFC 7643 section 2.1). The
+ * json_t is freed with the arena. INVALID_SYNTAX with the position otherwise; the detail never
+ * repeats what the body holds. */
 enum rc json_read(struct arena *a, struct slice body, json_t **out, struct err *err) MUSTCHECK;
 
-/* A member of an object by name, ASCII case-insensitive (RFC 7643 section 2.1); NULL when absent. */
+/* A member of an object by name, ASCII case-insensitive (RFC 7643 section 2.1); NULL when absent.
+ */
 json_t *json_member(const json_t *object, const char *name);
 
 /* The bytes of a JSON string, borrowed; p is NULL when json is no string. */

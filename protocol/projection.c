@@ -116,8 +116,8 @@ find(const struct resource_type *type, struct slice name)
 	char path[2 * NAME_MAX_LEN];
 
 	for (size_t i = 0; attr == NULL && i < type->extension_count; i++) {
-		int len = snprintf(path, sizeof(path), "%.*s:%.*s", SLICE_ARG(type->extensions[i].schema->urn),
-			SLICE_ARG(name));
+		int len = snprintf(path, sizeof(path), "%.*s:%.*s",
+			SLICE_ARG(type->extensions[i].schema->urn), SLICE_ARG(name));
 
 		if (len > 0 && (size_t)len < sizeof(path))
 			attr = attr_find(type, (struct slice){ path, (size_t)len });
@@ -166,8 +166,8 @@ drop_named(struct projection *p, const struct attr *attr)
 }
 
 enum rc
-projection_parse(const struct schema_set *set, const struct resource_type *type, struct slice attributes,
-	struct slice excluded, struct projection *out, struct err *err)
+projection_parse(const struct schema_set *set, const struct resource_type *type,
+	struct slice attributes, struct slice excluded, struct projection *out, struct err *err)
 {
 	char plain[NAME_MAX_LEN];
 	bool add = attributes.len > 0;

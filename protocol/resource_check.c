@@ -66,7 +66,8 @@ pairs_of(const struct node *list, struct pair pairs[LIST_MAX])
 		const struct node *v = e->kind == NODE_OBJECT ? node_child(e, value) : NULL;
 
 		if (v != NULL)
-			pairs[n++] = (struct pair){ e, v, type != NULL ? node_child(e, type) : NULL, at };
+			pairs[n++] = (struct pair){ e, v, type != NULL ? node_child(e, type) : NULL,
+				at };
 	}
 	if (n > 1)
 		qsort(pairs, n, sizeof(*pairs), pair_order);
@@ -119,7 +120,8 @@ list_check(const struct node *list, struct err *err)
 		return fail(err, RC_INVALID_VALUE, attr_label(list->attr, label),
 			"has %zu values; at most %d are allowed", count, LIST_MAX);
 	if (primaries > 1)
-		return fail(err, RC_INVALID_VALUE, attr_label(attr_sub(list->attr, SLICE("primary")), label),
+		return fail(err, RC_INVALID_VALUE,
+			attr_label(attr_sub(list->attr, SLICE("primary")), label),
 			"is true for %zu values; it may be for one", primaries);
 	if (list->attr->type != ATTR_COMPLEX || count < 2)
 		return RC_OK;
@@ -127,8 +129,8 @@ list_check(const struct node *list, struct err *err)
 	for (size_t i = 1; i < n; i++)
 		if (pair_compare(&pairs[i - 1], &pairs[i]) == 0)
 			return fail(err, RC_INVALID_VALUE, attr_label(list->attr, label),
-				"values %zu and %zu have the same value%s", pairs[i - 1].at + 1, pairs[i].at + 1,
-				type != NULL ? " and type" : "");
+				"values %zu and %zu have the same value%s", pairs[i - 1].at + 1,
+				pairs[i].at + 1, type != NULL ? " and type" : "");
 	return RC_OK;
 }
 
@@ -141,8 +143,9 @@ is_empty_text(const struct node *n)
 static bool
 must_be_there(const struct attr *attr)
 {
-	return attr->required && attr->mutability != ATTR_READ_ONLY && attr->prepare != PREPARE_PASSWORD &&
-		(attr->source == SOURCE_FIELDS || attr->source == SOURCE_SPACE);
+	return attr->required && attr->mutability != ATTR_READ_ONLY &&
+	       attr->prepare != PREPARE_PASSWORD &&
+	       (attr->source == SOURCE_FIELDS || attr->source == SOURCE_SPACE);
 }
 
 /* Recursion is bounded by the schema: extension, complex attribute, element. */
@@ -160,7 +163,8 @@ object_check(const struct node *object, struct err *err)
 			continue;
 		child = node_child(object, sub);
 		if (child == NULL || is_empty_text(child))
-			return fail(err, RC_INVALID_VALUE, attr_label(sub, label), "is required and must have a value");
+			return fail(err, RC_INVALID_VALUE, attr_label(sub, label),
+				"is required and must have a value");
 	}
 	for (const struct node *n = object->child; n != NULL && rc == RC_OK; n = n->next) {
 		if (n->attr->source != SOURCE_FIELDS)
@@ -182,8 +186,10 @@ resource_check(const struct resource_type *type, const struct node *root, struct
 	char label[ATTR_LABEL_MAX];
 
 	for (size_t i = 0; i < type->extension_count; i++)
-		if (type->extensions[i].required && node_child(root, type->extensions[i].container) == NULL)
-			return fail(err, RC_INVALID_VALUE, attr_label(type->extensions[i].container, label),
+		if (type->extensions[i].required &&
+			node_child(root, type->extensions[i].container) == NULL)
+			return fail(err, RC_INVALID_VALUE,
+				attr_label(type->extensions[i].container, label),
 				"this extension is required");
 	return object_check(root, err);
 }

@@ -8,8 +8,8 @@
 enum { ATTR_LABEL_MAX = 96 };
 const char *attr_label(const struct attr *attr, char out[ATTR_LABEL_MAX]);
 
-/* Drops elements whose (type, value) pair is there already; of equal ones a primary stays, else the first. The list is
- * at most LIST_MAX long. */
+/* Drops elements whose (type, value) pair is there already; of equal ones a primary stays, else the
+ * first. The list is at most LIST_MAX long. */
 void list_drop_repeats(struct node *list);
 
 #endif

@@ -13,7 +13,7 @@ struct reader {
 	struct err *err;
 };
 
-#define FAIL(r, rc, attr, ...) \
+#define FAIL(r, rc, attr, ...)                                                                     \
 	fail((r)->err, (rc), attr_label((attr), (char[ATTR_LABEL_MAX]){ 0 }), __VA_ARGS__)
 
 static bool
@@ -58,12 +58,13 @@ password_read(struct reader *r, const json_t *json, struct node *out)
 	return RC_OK;
 }
 
-/* A text that is a key (of an index, of uniqueness, of another resource) is short; keys are compared and kept apart. */
+/* A text that is a key (of an index, of uniqueness, of another resource) is short; keys are
+ * compared and kept apart. */
 static size_t
 length_max(const struct attr *attr)
 {
 	bool key = attr->indexed || attr->resource_id || attr->uniqueness != UNIQUE_NONE ||
-		attr->source == SOURCE_SPACE || attr->prepare != PREPARE_NONE;
+		   attr->source == SOURCE_SPACE || attr->prepare != PREPARE_NONE;
 
 	return key ? KEY_TEXT_MAX : TEXT_MAX;
 }
@@ -72,8 +73,8 @@ static bool
 canonical_has(const struct attr *attr, struct slice text)
 {
 	for (size_t i = 0; i < attr->canonical_count; i++)
-		if (attr->case_exact ? slice_eq(attr->canonical[i], text) :
-				       slice_caseeq(attr->canonical[i], text))
+		if (attr->case_exact ? slice_eq(attr->canonical[i], text)
+				     : slice_caseeq(attr->canonical[i], text))
 			return true;
 	return attr->canonical_count == 0;
 }
@@ -159,15 +160,15 @@ binary_read(struct reader *r, const struct attr *attr, const json_t *json, struc
 	if (text.p == NULL)
 		return FAIL(r, RC_INVALID_VALUE, attr, "must be a text in base64");
 	if (text.len > BINARY_MAX / 3 * 4 + 4)
-		return FAIL(r, RC_INVALID_VALUE, attr, "is longer than the %d bytes that are allowed",
-			BINARY_MAX);
+		return FAIL(r, RC_INVALID_VALUE, attr,
+			"is longer than the %d bytes that are allowed", BINARY_MAX);
 	if (!base64_decode(r->a, text, &out->text))
 		return FAIL(r, RC_INVALID_VALUE, attr, "is not valid base64");
 	return RC_OK;
 }
 
-static enum rc (*const simple_readers[])(struct reader *, const struct attr *, const json_t *,
-	struct node *) = {
+static enum rc (*const simple_readers[])(
+	struct reader *, const struct attr *, const json_t *, struct node *) = {
 	[ATTR_STRING] = text_read,
 	[ATTR_BOOLEAN] = boolean_read,
 	[ATTR_INTEGER] = integer_read,
@@ -177,10 +178,10 @@ static enum rc (*const simple_readers[])(struct reader *, const struct attr *, c
 	[ATTR_REFERENCE] = text_read,
 };
 
-static enum rc one_read(struct reader *r, const struct attr *attr, const json_t *json,
-	struct node **out);
-static enum rc any_read(struct reader *r, const struct attr *attr, const json_t *json,
-	struct node **out);
+static enum rc one_read(
+	struct reader *r, const struct attr *attr, const json_t *json, struct node **out);
+static enum rc any_read(
+	struct reader *r, const struct attr *attr, const json_t *json, struct node **out);
 
 static enum rc
 unknown_name(const struct reader *r, const struct attr *parent, const char *name)
@@ -192,8 +193,10 @@ unknown_name(const struct reader *r, const struct attr *parent, const char *name
 		return RC_OK;
 	if (!top)
 		(void)attr_label(parent, path);
-	(void)snprintf(path + strlen(path), sizeof(path) - strlen(path), "%s%s", top ? "" : ".", name);
-	return fail(r->err, RC_INVALID_SYNTAX, path, "no schema of the resource type defines this attribute");
+	(void)snprintf(
+		path + strlen(path), sizeof(path) - strlen(path), "%s%s", top ? "" : ".", name);
+	return fail(r->err, RC_INVALID_SYNTAX, path,
+		"no schema of the resource type defines this attribute");
 }
 
 /* Puts the value of one member of an object into node. */
@@ -231,8 +234,8 @@ object_read(struct reader *r, const struct attr *attr, const json_t *json, struc
 	} else {
 		json_object_foreach (json_unconst(json), key, value) {
 			sub = attr_sub(attr, slice_of(key));
-			rc = sub != NULL ? sub_read(r, sub, value, object) :
-					   unknown_name(r, attr, key);
+			rc = sub != NULL ? sub_read(r, sub, value, object)
+					 : unknown_name(r, attr, key);
 			if (rc != RC_OK)
 				return rc;
 		}
@@ -272,7 +275,8 @@ list_read(struct reader *r, const struct attr *attr, const json_t *json, struct 
 
 	*out = NULL;
 	if (n > LIST_MAX)
-		return FAIL(r, RC_INVALID_VALUE, attr, "has %zu values; at most %d are allowed", n, LIST_MAX);
+		return FAIL(r, RC_INVALID_VALUE, attr, "has %zu values; at most %d are allowed", n,
+			LIST_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const json_t *item = json_array_get(json, i);
 
@@ -308,7 +312,8 @@ any_read(struct reader *r, const struct attr *attr, const json_t *json, struct n
 		return FAIL(r, RC_INVALID_VALUE, attr, "must be a list");
 	if (!attr->multi && json_is_array(json)) {
 		if (!tolerant(r) || json_array_size(json) > 1)
-			return FAIL(r, RC_INVALID_VALUE, attr, "must be a single value, not a list");
+			return FAIL(
+				r, RC_INVALID_VALUE, attr, "must be a single value, not a list");
 		if (json_array_size(json) == 0)
 			return RC_OK;
 		json = json_array_get(json, 0);
@@ -325,8 +330,8 @@ any_read(struct reader *r, const struct attr *attr, const json_t *json, struct n
 }
 
 enum rc
-value_read(struct arena *a, const struct attr *attr, const json_t *json, const struct read_options *options,
-	struct node **out, struct err *err)
+value_read(struct arena *a, const struct attr *attr, const json_t *json,
+	const struct read_options *options, struct node **out, struct err *err)
 {
 	struct reader r = { a, options->dialect, err };
 
@@ -344,7 +349,8 @@ element_read(struct arena *a, const struct attr *attr, const json_t *json,
 
 /* The id of one member; the other sub-attributes are the server's to say. */
 static enum rc
-member_read(struct reader *r, const struct attr *attr, const json_t *json, size_t at, struct slice *id)
+member_read(
+	struct reader *r, const struct attr *attr, const json_t *json, size_t at, struct slice *id)
 {
 	const json_t *value = json;
 	const char *key;
@@ -363,12 +369,14 @@ member_read(struct reader *r, const struct attr *attr, const json_t *json, size_
 			}
 		}
 	} else if (!tolerant(r) || !json_is_string(json)) {
-		return FAIL(r, RC_INVALID_VALUE, attr, "value %zu must be an object with \"value\"", at + 1);
+		return FAIL(r, RC_INVALID_VALUE, attr, "value %zu must be an object with \"value\"",
+			at + 1);
 	}
 	*id = json_text(value);
-	if (id->p == NULL || id->len == 0 || id->len > KEY_TEXT_MAX || memchr(id->p, '\0', id->len) != NULL)
-		return FAIL(r, RC_INVALID_VALUE, attr, "\"value\" of value %zu must be the id of a resource",
-			at + 1);
+	if (id->p == NULL || id->len == 0 || id->len > KEY_TEXT_MAX ||
+		memchr(id->p, '\0', id->len) != NULL)
+		return FAIL(r, RC_INVALID_VALUE, attr,
+			"\"value\" of value %zu must be the id of a resource", at + 1);
 	return RC_OK;
 }
 
@@ -382,7 +390,8 @@ members_read(struct arena *a, const struct attr *attr, const json_t *json,
 	enum rc rc;
 
 	*out = (struct member_ids){ NULL, 0 };
-	if (json_is_null(json) || (tolerant(&r) && json_is_string(json) && json_string_length(json) == 0))
+	if (json_is_null(json) ||
+		(tolerant(&r) && json_is_string(json) && json_string_length(json) == 0))
 		return RC_OK;
 	if (one && !tolerant(&r))
 		return FAIL(&r, RC_INVALID_VALUE, attr, "must be a list");
@@ -418,7 +427,8 @@ schema_uri_read(struct reader *r, const struct schema_set *set, const struct res
 	in->named = true;
 	if (schema == type->core) {
 		if (in->core && !tolerant(r))
-			return fail(r->err, RC_INVALID_SYNTAX, "schemas", "names \"%.*s\" twice", SLICE_ARG(uri));
+			return fail(r->err, RC_INVALID_SYNTAX, "schemas", "names \"%.*s\" twice",
+				SLICE_ARG(uri));
 		in->core = true;
 		return RC_OK;
 	}
@@ -428,17 +438,20 @@ schema_uri_read(struct reader *r, const struct schema_set *set, const struct res
 		if (type->extensions[i].schema != schema)
 			continue;
 		if ((in->extensions & bit) != 0 && !tolerant(r))
-			return fail(r->err, RC_INVALID_SYNTAX, "schemas", "names \"%.*s\" twice", SLICE_ARG(uri));
+			return fail(r->err, RC_INVALID_SYNTAX, "schemas", "names \"%.*s\" twice",
+				SLICE_ARG(uri));
 		in->extensions |= bit;
 		return RC_OK;
 	}
 	if (!tolerant(r))
-		return fail(r->err, RC_INVALID_SYNTAX, "schemas", "\"%.*s\" is no schema of resource type %.*s",
-			SLICE_ARG(uri), SLICE_ARG(type->name));
+		return fail(r->err, RC_INVALID_SYNTAX, "schemas",
+			"\"%.*s\" is no schema of resource type %.*s", SLICE_ARG(uri),
+			SLICE_ARG(type->name));
 	return RC_OK;
 }
 
-/* Whether the list names the core schema of a type other than the one addressed: the body was meant for another endpoint. */
+/* Whether the list names the core schema of a type other than the one addressed: the body was meant
+ * for another endpoint. */
 static bool
 names_other_core(const struct schema_set *set, const json_t *json)
 {
@@ -476,7 +489,8 @@ schemas_read(struct reader *r, const struct schema_set *set, const struct resour
 			return rc;
 	}
 	if (!in->core && (!tolerant(r) || names_other_core(set, json)))
-		return fail(r->err, RC_INVALID_SYNTAX, "schemas", "must name \"%.*s\"", SLICE_ARG(type->core->urn));
+		return fail(r->err, RC_INVALID_SYNTAX, "schemas", "must name \"%.*s\"",
+			SLICE_ARG(type->core->urn));
 	return RC_OK;
 }
 
@@ -488,12 +502,14 @@ extensions_named(const struct reader *r, const struct resource_type *type, const
 	for (size_t i = 0; !tolerant(r) && i < type->extension_count; i++)
 		if ((in->extensions >> (i & 63) & 1) == 0 &&
 			node_child(root, type->extensions[i].container) != NULL)
-			return fail(r->err, RC_INVALID_SYNTAX, "schemas", "does not name \"%.*s\", which has values",
+			return fail(r->err, RC_INVALID_SYNTAX, "schemas",
+				"does not name \"%.*s\", which has values",
 				SLICE_ARG(type->extensions[i].schema->urn));
 	return RC_OK;
 }
 
-/* A bare name that the core does not have: tolerantly an extension's, unless the extension's object names it as well. */
+/* A bare name that the core does not have: tolerantly an extension's, unless the extension's object
+ * names it as well. */
 static enum rc
 bare_read(struct reader *r, const struct resource_type *type, const char *key, const json_t *json,
 	struct node *root)
@@ -541,7 +557,8 @@ member_of_body_read(struct reader *r, const struct attr *attr, const json_t *jso
 
 enum rc
 resource_read(struct arena *a, const struct schema_set *set, const struct resource_type *type,
-	const json_t *body, const struct read_options *options, struct resource_in *out, struct err *err)
+	const json_t *body, const struct read_options *options, struct resource_in *out,
+	struct err *err)
 {
 	struct reader r = { a, options->dialect, err };
 	struct schemas_in schemas;

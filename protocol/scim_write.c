@@ -37,7 +37,8 @@ put_uuid(struct buf *out, const struct uuid *id)
 }
 
 void
-location_write(struct buf *out, struct slice base, const struct resource_type *type, const struct uuid *id)
+location_write(
+	struct buf *out, struct slice base, const struct resource_type *type, const struct uuid *id)
 {
 	buf_slice(out, base);
 	buf_slice(out, type->endpoint);
@@ -47,7 +48,8 @@ location_write(struct buf *out, struct slice base, const struct resource_type *t
 }
 
 static void
-put_location(struct buf *out, const struct view *v, const struct resource_type *type, const struct uuid *id)
+put_location(struct buf *out, const struct view *v, const struct resource_type *type,
+	const struct uuid *id)
 {
 	buf_char(out, '"');
 	location_write(out, v->base, type, id);
@@ -62,8 +64,8 @@ put_datetime(struct buf *out, int64_t ticks)
 	put_quoted(out, text, datetime_format(ticks, text));
 }
 
-/* The shortest of a few forms that reads back as the same number; with a digit on both sides of a period
- * (RFC 7643 section 2.3.3). */
+/* The shortest of a few forms that reads back as the same number; with a digit on both sides of a
+ * period (RFC 7643 section 2.3.3). */
 static void
 put_decimal(struct buf *out, double value)
 {
@@ -84,7 +86,8 @@ put_decimal(struct buf *out, double value)
 static void
 put_base64(struct buf *out, struct slice bytes)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *in = (const unsigned char *)bytes.p;
 	char *p = buf_reserve(out, bytes.len / 3 * 4 + 6), *start = p;
 
@@ -92,7 +95,7 @@ put_base64(struct buf *out, struct slice bytes)
 	for (size_t i = 0; i < bytes.len; i += 3) {
 		size_t left = bytes.len - i;
 		unsigned v = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) |
-			(left > 2 ? in[i + 2] : 0U);
+			     (left > 2 ? in[i + 2] : 0U);
 
 		*p++ = alphabet[v >> 18];
 		*p++ = alphabet[v >> 12 & 63];
@@ -103,11 +106,12 @@ put_base64(struct buf *out, struct slice bytes)
 	out->len += (size_t)(p - start);
 }
 
-/* What became of a value: EMPTY when the projection left nothing of it; the caller then takes its key back. */
+/* What became of a value: EMPTY when the projection left nothing of it; the caller then takes its
+ * key back. */
 enum wrote { WROTE_BAD, WROTE_EMPTY, WROTE_VALUE };
 
-static enum wrote put_fields(struct buf *out, const struct view *v, const struct attr *parent,
-	struct slice fields);
+static enum wrote put_fields(
+	struct buf *out, const struct view *v, const struct attr *parent, struct slice fields);
 
 static enum wrote
 put_one(struct buf *out, const struct view *v, const struct attr *attr, struct slice payload)
@@ -195,14 +199,15 @@ put_field(struct buf *out, const struct view *v, const struct field *f, bool com
 	if (comma)
 		buf_char(out, ',');
 	put_key(out, f->attr);
-	wrote = f->attr->multi ? put_list(out, v, f->attr, f->payload) :
-				 put_one(out, v, f->attr, f->payload);
+	wrote = f->attr->multi ? put_list(out, v, f->attr, f->payload)
+			       : put_one(out, v, f->attr, f->payload);
 	if (wrote != WROTE_VALUE)
 		out->len = start;
 	return wrote;
 }
 
-/* The inside of an object. A field that does not belong there is damage; this also bounds the recursion. */
+/* The inside of an object. A field that does not belong there is damage; this also bounds the
+ * recursion. */
 static enum wrote
 put_fields(struct buf *out, const struct view *v, const struct attr *parent, struct slice fields)
 {
@@ -210,7 +215,8 @@ put_fields(struct buf *out, const struct view *v, const struct attr *parent, str
 	struct field f;
 
 	while (record_next(v->set, &fields, &f, &bad)) {
-		enum wrote wrote = f.attr->parent == parent ? put_field(out, v, &f, any) : WROTE_BAD;
+		enum wrote wrote =
+			f.attr->parent == parent ? put_field(out, v, &f, any) : WROTE_BAD;
 
 		if (wrote == WROTE_BAD)
 			return WROTE_BAD;
@@ -274,7 +280,8 @@ put_meta(struct buf *out, const struct view *v, const struct record *r)
 	if (put_meta_key(out, v, type->meta_location, &any))
 		put_location(out, v, type, &r->id);
 	if (put_meta_key(out, v, type->meta_version, &any))
-		buf_json_string(out, (struct slice){ version, version_format(r->revision, version) });
+		buf_json_string(
+			out, (struct slice){ version, version_format(r->revision, version) });
 	if (any)
 		buf_char(out, '}');
 	else

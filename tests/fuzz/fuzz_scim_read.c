@@ -1,5 +1,5 @@
-/* A body, read in a dialect as a user, a group or a bulk request; what is taken is packed, written and must be JSON again. The first
- * byte chooses. */
+/* A body, read in a dialect as a user, a group or a bulk request; what is taken is packed, written
+ * and must be JSON again. The first byte chooses. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -17,7 +17,8 @@ must(bool holds)
 }
 
 static void
-write_and_parse(const struct schema_set *set, const struct resource_type *type, const struct node *root)
+write_and_parse(
+	const struct schema_set *set, const struct resource_type *type, const struct node *root)
 {
 	struct record r = { .type = type, .revision = 1 };
 	struct buf packed = BUF_INIT, out = BUF_INIT;
@@ -72,13 +73,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (size == 0)
 		return 0;
-	if (json_read(a, (struct slice){ (const char *)data + 1, size - 1 }, &json, &err) != RC_OK) {
+	if (json_read(a, (struct slice){ (const char *)data + 1, size - 1 }, &json, &err) !=
+		RC_OK) {
 		must(err.detail[0] != '\0');
 	} else if (data[0] % 9 >= 6) {
 		run_bulk(a, set, json, (enum dialect)(data[0] % 3));
 	} else {
 		const struct read_options options = { (enum dialect)(data[0] % 3) };
-		const struct resource_type *type = schema_type(set, data[0] % 9 < 3 ? TYPE_USER : TYPE_GROUP);
+		const struct resource_type *type =
+			schema_type(set, data[0] % 9 < 3 ? TYPE_USER : TYPE_GROUP);
 		struct resource_in in;
 
 		if (resource_read(a, set, type, json, &options, &in, &err) == RC_OK)

@@ -1,4 +1,5 @@
-/* What the tests of the SCIM codecs share: the schema, an arena, JSON from texts and from the RFC's examples. */
+/* What the tests of the SCIM codecs share: the schema, an arena, JSON from texts and from the RFC's
+ * examples. */
 #ifndef TESTS_PROTOCOL_FIXTURE_H
 #define TESTS_PROTOCOL_FIXTURE_H
 
@@ -13,13 +14,12 @@
 /* base/err.h has a fail() too. */
 #undef fail
 #undef fail_msg
-#define fail_msg(...) \
-	do { \
-		print_error(__VA_ARGS__); \
-		print_error("\n"); \
-		_fail(__FILE__, __LINE__); \
+#define fail_msg(...)                                                                              \
+	do {                                                                                       \
+		print_error(__VA_ARGS__);                                                          \
+		print_error("\n");                                                                 \
+		_fail(__FILE__, __LINE__);                                                         \
 	} while (0)
-
 
 #include "base/buf.h"
 #include "protocol/json.h"

@@ -25,7 +25,8 @@ resolved(struct fixture *f, const char *text)
 		fail_msg("%s: %s", err.path, err.detail);
 	for (size_t i = 0; i < b->count; i++)
 		if (b->ops[i].method == BULK_POST)
-			assert_true(uuid_parse(slice_of(arena_printf(f->a, A_ID "%02zu", i)), &b->ops[i].id));
+			assert_true(uuid_parse(
+				slice_of(arena_printf(f->a, A_ID "%02zu", i)), &b->ops[i].id));
 	bulk_resolve(f->a, b);
 	return b;
 }
@@ -40,17 +41,23 @@ whole_requests_are_refused(void **state)
 	} table[] = {
 		{ "{}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "" },
 		{ "{" REQUEST "}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "required" },
-		{ "{" REQUEST ",'Operations':[]}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "required" },
-		{ "{" REQUEST ",'Operations':{}}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "required" },
+		{ "{" REQUEST ",'Operations':[]}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
+			"required" },
+		{ "{" REQUEST ",'Operations':{}}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
+			"required" },
 		{ "{'Operations':[{}]}", RC_OK, RC_INVALID_SYNTAX, "BulkRequest" },
-		{ "{'schemas':['" USER_URN "'],'Operations':[{}]}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
-			"BulkRequest" },
-		{ "{" REQUEST ",'failOnErrors':'1','Operations':[{}]}", RC_INVALID_VALUE, RC_INVALID_VALUE, "" },
-		{ "{" REQUEST ",'failOnErrors':-1,'Operations':[{}]}", RC_INVALID_VALUE, RC_INVALID_VALUE, "" },
-		{ "{" REQUEST ",'failOnErrors':1.5,'Operations':[{}]}", RC_INVALID_VALUE, RC_INVALID_VALUE, "" },
+		{ "{'schemas':['" USER_URN "'],'Operations':[{}]}", RC_INVALID_SYNTAX,
+			RC_INVALID_SYNTAX, "BulkRequest" },
+		{ "{" REQUEST ",'failOnErrors':'1','Operations':[{}]}", RC_INVALID_VALUE,
+			RC_INVALID_VALUE, "" },
+		{ "{" REQUEST ",'failOnErrors':-1,'Operations':[{}]}", RC_INVALID_VALUE,
+			RC_INVALID_VALUE, "" },
+		{ "{" REQUEST ",'failOnErrors':1.5,'Operations':[{}]}", RC_INVALID_VALUE,
+			RC_INVALID_VALUE, "" },
 		{ "{" REQUEST ",'failOnErrors':2,'Operations':[{}]}", RC_OK, RC_OK, "" },
 		{ "{" REQUEST ",'Operations':[1,2,3,4,5]}", RC_OK, RC_OK, "" },
-		{ "{" REQUEST ",'Operations':[1,2,3,4,5,6]}", RC_TOO_LARGE, RC_TOO_LARGE, "maxOperations (5)" },
+		{ "{" REQUEST ",'Operations':[1,2,3,4,5,6]}", RC_TOO_LARGE, RC_TOO_LARGE,
+			"maxOperations (5)" },
 	};
 	struct fixture *f = *state;
 
@@ -62,7 +69,8 @@ whole_requests_are_refused(void **state)
 
 		if (tolerant != table[i].tolerant || strict != table[i].strict ||
 			strstr(err.detail, table[i].word) == NULL)
-			fail_msg("%s: %s, %s, %s", table[i].text, rc_name(tolerant), rc_name(strict), err.detail);
+			fail_msg("%s: %s, %s, %s", table[i].text, rc_name(tolerant),
+				rc_name(strict), err.detail);
 	}
 }
 
@@ -91,42 +99,60 @@ operations_fail_alone(void **state)
 		{ "{}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
 		{ "{'method':'GET','path':'/Users/" ID "'}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
 		{ "{'method':'POST','bulkId':'x'," DATA "}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
-		{ "{'method':'POST','path':'/Users','bulkId':'x'}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
-		{ "{'method':'POST','path':'/Users','bulkId':'x','data':[]}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
+		{ "{'method':'POST','path':'/Users','bulkId':'x'}", RC_INVALID_SYNTAX,
+			RC_INVALID_SYNTAX },
+		{ "{'method':'POST','path':'/Users','bulkId':'x','data':[]}", RC_INVALID_SYNTAX,
+			RC_INVALID_SYNTAX },
 		{ "{'method':'POST','path':'/Users','bulkId':'x'," DATA "}", RC_OK, RC_OK },
-		{ "{'method':'POST','path':'/Users','bulkId':7," DATA "}", RC_INVALID_VALUE, RC_INVALID_VALUE },
-		{ "{'method':'POST','path':'/Users','bulkId':''," DATA "}", RC_INVALID_VALUE, RC_INVALID_VALUE },
+		{ "{'method':'POST','path':'/Users','bulkId':7," DATA "}", RC_INVALID_VALUE,
+			RC_INVALID_VALUE },
+		{ "{'method':'POST','path':'/Users','bulkId':''," DATA "}", RC_INVALID_VALUE,
+			RC_INVALID_VALUE },
 		{ "{'method':'POST','path':'/Users'," DATA "}", RC_OK, RC_INVALID_SYNTAX },
-		{ "{'method':'post','path':'/Users','bulkId':'x'," DATA "}", RC_OK, RC_INVALID_SYNTAX },
-		{ "{'method':'POST','path':'Users','bulkId':'x'," DATA "}", RC_OK, RC_INVALID_SYNTAX },
+		{ "{'method':'post','path':'/Users','bulkId':'x'," DATA "}", RC_OK,
+			RC_INVALID_SYNTAX },
+		{ "{'method':'POST','path':'Users','bulkId':'x'," DATA "}", RC_OK,
+			RC_INVALID_SYNTAX },
 		{ "{'Method':'POST','PATH':'/Users','BulkId':'x','Data':{}}", RC_OK, RC_OK },
-		{ "{'method':'POST','path':'/Cars','bulkId':'x'," DATA "}", RC_NOT_FOUND, RC_NOT_FOUND },
-		{ "{'method':'POST','path':'/','bulkId':'x'," DATA "}", RC_NOT_FOUND, RC_NOT_FOUND },
-		{ "{'method':'POST','path':'/Bulk','bulkId':'x'," DATA "}", RC_NOT_FOUND, RC_NOT_FOUND },
-		{ "{'method':'PATCH','path':'/Me'," DATA "}", RC_NOT_IMPLEMENTED, RC_NOT_IMPLEMENTED },
-		{ "{'method':'POST','path':'/Users/" ID "','bulkId':'x'," DATA "}", RC_METHOD_NOT_ALLOWED,
+		{ "{'method':'POST','path':'/Cars','bulkId':'x'," DATA "}", RC_NOT_FOUND,
+			RC_NOT_FOUND },
+		{ "{'method':'POST','path':'/','bulkId':'x'," DATA "}", RC_NOT_FOUND,
+			RC_NOT_FOUND },
+		{ "{'method':'POST','path':'/Bulk','bulkId':'x'," DATA "}", RC_NOT_FOUND,
+			RC_NOT_FOUND },
+		{ "{'method':'PATCH','path':'/Me'," DATA "}", RC_NOT_IMPLEMENTED,
+			RC_NOT_IMPLEMENTED },
+		{ "{'method':'POST','path':'/Users/" ID "','bulkId':'x'," DATA "}",
+			RC_METHOD_NOT_ALLOWED, RC_METHOD_NOT_ALLOWED },
+		{ "{'method':'PUT','path':'/Users'," DATA "}", RC_METHOD_NOT_ALLOWED,
 			RC_METHOD_NOT_ALLOWED },
-		{ "{'method':'PUT','path':'/Users'," DATA "}", RC_METHOD_NOT_ALLOWED, RC_METHOD_NOT_ALLOWED },
-		{ "{'method':'DELETE','path':'/Users/'}", RC_METHOD_NOT_ALLOWED, RC_METHOD_NOT_ALLOWED },
+		{ "{'method':'DELETE','path':'/Users/'}", RC_METHOD_NOT_ALLOWED,
+			RC_METHOD_NOT_ALLOWED },
 		{ "{'method':'DELETE','path':'/Users/" ID "'}", RC_OK, RC_OK },
-		{ "{'method':'DELETE','path':'/Users/" ID "','version':'W/\\\"1\\\"'}", RC_OK, RC_OK },
-		{ "{'method':'DELETE','path':'/Users/" ID "','version':1}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
-		{ "{'method':'PATCH','path':'/Users/" ID "','data':[{'op':'remove','path':'title'}]}", RC_OK,
+		{ "{'method':'DELETE','path':'/Users/" ID "','version':'W/\\\"1\\\"'}", RC_OK,
+			RC_OK },
+		{ "{'method':'DELETE','path':'/Users/" ID "','version':1}", RC_INVALID_SYNTAX,
 			RC_INVALID_SYNTAX },
-		{ "{'method':'PUT','path':'/Users/" ID "','data':'{\\\"userName\\\":\\\"a\\\"}'}", RC_OK,
+		{ "{'method':'PATCH','path':'/Users/" ID
+		  "','data':[{'op':'remove','path':'title'}]}",
+			RC_OK, RC_INVALID_SYNTAX },
+		{ "{'method':'PUT','path':'/Users/" ID "','data':'{\\\"userName\\\":\\\"a\\\"}'}",
+			RC_OK, RC_INVALID_SYNTAX },
+		{ "{'method':'PUT','path':'/Users/" ID "','data':'{'}", RC_INVALID_SYNTAX,
 			RC_INVALID_SYNTAX },
-		{ "{'method':'PUT','path':'/Users/" ID "','data':'{'}", RC_INVALID_SYNTAX, RC_INVALID_SYNTAX },
 	};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		const char *text = arena_printf(f->a, "{" REQUEST ",'Operations':[%s]}", table[i].text);
+		const char *text =
+			arena_printf(f->a, "{" REQUEST ",'Operations':[%s]}", table[i].text);
 		struct bulk *tolerant, *strict;
 		struct err err;
 
 		assert_int_equal(read_as(f, DIALECT_TOLERANT, text, &tolerant, &err), RC_OK);
 		assert_int_equal(read_as(f, DIALECT_STRICT, text, &strict, &err), RC_OK);
-		if (tolerant->ops[0].rc != table[i].tolerant || strict->ops[0].rc != table[i].strict)
+		if (tolerant->ops[0].rc != table[i].tolerant ||
+			strict->ops[0].rc != table[i].strict)
 			fail_msg("%s: %s, %s", table[i].text, rc_name(tolerant->ops[0].rc),
 				rc_name(strict->ops[0].rc));
 		assert_true(tolerant->ops[0].rc == RC_OK || tolerant->ops[0].err.detail[0] != '\0');
@@ -136,7 +162,8 @@ operations_fail_alone(void **state)
 static void
 operations_are_read_whole(void **state)
 {
-	struct bulk *b = resolved(*state, "{" REQUEST ",'failOnErrors':3,'Operations':["
+	struct bulk *b = resolved(*state,
+		"{" REQUEST ",'failOnErrors':3,'Operations':["
 		"{'method':'POST','path':'/Groups','bulkId':'b 1','data':{'displayName':'x'}},"
 		"{'method':'DELETE','path':'/Users/" ID "/','version':'W/\\\"4\\\"'},"
 		"{'method':'PUT','path':'/Users/not-a-uuid','data':{}}]}");
@@ -156,10 +183,11 @@ operations_are_read_whole(void **state)
 static void
 a_bulk_id_is_there_once(void **state)
 {
-	struct bulk *b = resolved(*state, "{'Operations':["
-		"{'method':'POST','path':'/Users','bulkId':'x'," DATA "},"
-		"{'method':'POST','path':'/Users','bulkId':'y'," DATA "},"
-		"{'method':'POST','path':'/Users','bulkId':'x'," DATA "}]}");
+	struct bulk *b =
+		resolved(*state, "{'Operations':["
+				 "{'method':'POST','path':'/Users','bulkId':'x'," DATA "},"
+				 "{'method':'POST','path':'/Users','bulkId':'y'," DATA "},"
+				 "{'method':'POST','path':'/Users','bulkId':'x'," DATA "}]}");
 
 	assert_int_equal(b->ops[0].rc, RC_OK);
 	assert_int_equal(b->ops[2].rc, RC_INVALID_VALUE);
@@ -176,29 +204,38 @@ references_become_ids(void **state)
 		{ "{'members':[{'type':'User','value':'bulkId:q'}]}",
 			"{'members':[{'type':'User','value':'" A_ID "01'}]}" },
 		{ "{'" ENTERPRISE "':{'employeeNumber':'11250','manager':{'value':'bulkId:q'}}}",
-			"{'" ENTERPRISE "':{'employeeNumber':'11250','manager':{'value':'" A_ID "01'}}}" },
+			"{'" ENTERPRISE "':{'employeeNumber':'11250','manager':{'value':'" A_ID
+			"01'}}}" },
 		{ "{'members':[{'value':'bulkId:q','$ref':'../Users/bulkId:q'}]}",
 			"{'members':[{'value':'" A_ID "01','$ref':'../Users/" A_ID "01'}]}" },
-		{ "{'members':[{'$ref':'https://h/bulkId:q?x#y'},{'$ref':'https://h/bulkId:q/z/bulkId:q'}]}",
-			"{'members':[{'$ref':'https://h/" A_ID "01?x#y'},{'$ref':'https://h/" A_ID "01/z/" A_ID
-			"01'}]}" },
+		{ "{'members':[{'$ref':'https://h/bulkId:q?x#y'},{'$ref':'https://h/bulkId:q/z/"
+		  "bulkId:q'}]}",
+			"{'members':[{'$ref':'https://h/" A_ID "01?x#y'},{'$ref':'https://h/" A_ID
+			"01/z/" A_ID "01'}]}" },
 		{ "{'Operations':[{'op':'remove','path':'members[value eq \\\"bulkId:q\\\"]'}]}",
-			"{'Operations':[{'op':'remove','path':'members[value eq \\\"" A_ID "01\\\"]'}]}" },
+			"{'Operations':[{'op':'remove','path':'members[value eq \\\"" A_ID
+			"01\\\"]'}]}" },
 		{ "{'Operations':[{'op':'add','path':'members','value':[{'value':'bulkId:q'}]}]}",
-			"{'Operations':[{'op':'add','path':'members','value':[{'value':'" A_ID "01'}]}]}" },
+			"{'Operations':[{'op':'add','path':'members','value':[{'value':'" A_ID
+			"01'}]}]}" },
 		{ "{'manager':'bulkId:q'}", "{'manager':'" A_ID "01'}" },
-		{ "{'title':'see bulkId:q','nickName':'bulkid:q'}", "{'title':'see bulkId:q','nickName':'bulkid:q'}" },
+		{ "{'title':'see bulkId:q','nickName':'bulkid:q'}",
+			"{'title':'see bulkId:q','nickName':'bulkid:q'}" },
 		{ "{'$ref':'xbulkId:q'}", "{'$ref':'xbulkId:q'}" },
 	};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct bulk *b = resolved(f, arena_printf(f->a, "{'Operations':["
-			"{'method':'PATCH','path':'/Groups/" ID "','data':%s},"
-			"{'method':'POST','path':'/Users','bulkId':'q'," DATA "}]}", table[i].data));
+		struct bulk *b = resolved(
+			f, arena_printf(f->a,
+				   "{'Operations':["
+				   "{'method':'PATCH','path':'/Groups/" ID "','data':%s},"
+				   "{'method':'POST','path':'/Users','bulkId':'q'," DATA "}]}",
+				   table[i].data));
 
 		if (!json_equal(b->ops[0].data, json_of(f, table[i].want)))
-			fail_msg("%s gives %s", table[i].data, json_dumps(b->ops[0].data, JSON_COMPACT));
+			fail_msg("%s gives %s", table[i].data,
+				json_dumps(b->ops[0].data, JSON_COMPACT));
 		assert_int_equal(b->ops[0].rc, RC_OK);
 		if (strstr(table[i].want, A_ID) != NULL) {
 			assert_int_equal(b->ops[0].ref_count, 1);
@@ -212,7 +249,8 @@ references_become_ids(void **state)
 static void
 paths_may_be_references(void **state)
 {
-	struct bulk *b = resolved(*state, "{'Operations':["
+	struct bulk *b = resolved(*state,
+		"{'Operations':["
 		"{'method':'DELETE','path':'/Groups/bulkId:g'},"
 		"{'method':'POST','path':'/Groups','bulkId':'g','data':{'displayName':'g'}},"
 		"{'method':'DELETE','path':'/Groups/bulkId:h'}]}");
@@ -227,9 +265,12 @@ paths_may_be_references(void **state)
 static void
 unknown_references_fail_their_operation(void **state)
 {
-	struct bulk *b = resolved(*state, "{'Operations':["
-		"{'method':'POST','path':'/Groups','bulkId':'g','data':{'members':[{'value':'bulkId:nobody'}]}},"
-		"{'method':'PATCH','path':'/Groups/" ID "','bulkId':'p','data':{'Operations':[{'path':"
+	struct bulk *b = resolved(*state,
+		"{'Operations':["
+		"{'method':'POST','path':'/"
+		"Groups','bulkId':'g','data':{'members':[{'value':'bulkId:nobody'}]}},"
+		"{'method':'PATCH','path':'/Groups/" ID
+		"','bulkId':'p','data':{'Operations':[{'path':"
 		"'members[value eq \\\"bulkId:p\\\"]'}]}},"
 		"{'method':'POST','path':'/Users','bulkId':'u'," DATA "}]}");
 
@@ -252,23 +293,33 @@ assert_order(struct fixture *f, const char *text, const char *want)
 }
 
 #define POST_USER(id) "{'method':'POST','path':'/Users','bulkId':'" id "'," DATA "}"
-#define POST_GROUP(id, member) "{'method':'POST','path':'/Groups','bulkId':'" id "'," \
+#define POST_GROUP(id, member)                                                                     \
+	"{'method':'POST','path':'/Groups','bulkId':'" id "',"                                     \
 	"'data':{'members':[{'value':'bulkId:" member "'}]}}"
 
 static void
 order_puts_posts_before_what_names_them(void **state)
 {
-	assert_order(*state, "{'Operations':[" POST_USER("a") "," POST_USER("b") "," POST_GROUP("g", "a") "]}", "012");
-	assert_order(*state, "{'Operations':[" POST_GROUP("g", "b") "," POST_USER("a") "," POST_USER("b") "]}", "201");
-	assert_order(*state, "{'Operations':[" POST_GROUP("a", "b") "," POST_GROUP("b", "c") "," POST_GROUP("c", "d")
-		"," POST_USER("d") "]}", "3210");
+	assert_order(*state,
+		"{'Operations':[" POST_USER("a") "," POST_USER("b") "," POST_GROUP("g", "a") "]}",
+		"012");
+	assert_order(*state,
+		"{'Operations':[" POST_GROUP("g", "b") "," POST_USER("a") "," POST_USER("b") "]}",
+		"201");
+	assert_order(*state,
+		"{'Operations':[" POST_GROUP("a", "b") "," POST_GROUP("b", "c") "," POST_GROUP(
+			"c", "d") "," POST_USER("d") "]}",
+		"3210");
 	/* RFC 7644 section 3.7.1: a circle */
-	assert_order(*state, "{'Operations':[" POST_GROUP("a", "b") "," POST_GROUP("b", "a") "]}", "10");
+	assert_order(
+		*state, "{'Operations':[" POST_GROUP("a", "b") "," POST_GROUP("b", "a") "]}", "10");
 	/* itself */
 	assert_order(*state, "{'Operations':[" POST_GROUP("a", "a") "," POST_USER("b") "]}", "01");
 	/* what is not named stays where it is: the name must be free before it is taken again */
-	assert_order(*state, "{'Operations':[{'method':'DELETE','path':'/Users/" ID "'}," POST_GROUP("g", "b") ","
-		POST_USER("b") ",{'method':'DELETE','path':'/Groups/bulkId:g'}]}", "0213");
+	assert_order(*state,
+		"{'Operations':[{'method':'DELETE','path':'/Users/" ID "'}," POST_GROUP("g",
+			"b") "," POST_USER("b") ",{'method':'DELETE','path':'/Groups/bulkId:g'}]}",
+		"0213");
 }
 
 static void
@@ -284,8 +335,10 @@ long_chains_are_ordered(void **state)
 
 	BUF_LIT(&text, "{'Operations':[");
 	for (int i = 0; i < CHAIN; i++)
-		buf_printf(&text, "%s{'method':'POST','path':'/Groups','bulkId':'%d','data':{'members':"
-			"[{'value':'bulkId:%d'}]}}", i > 0 ? "," : "", i, i + 1 < CHAIN ? i + 1 : i);
+		buf_printf(&text,
+			"%s{'method':'POST','path':'/Groups','bulkId':'%d','data':{'members':"
+			"[{'value':'bulkId:%d'}]}}",
+			i > 0 ? "," : "", i, i + 1 < CHAIN ? i + 1 : i);
 	BUF_LIT(&text, "]}");
 	buf_char(&text, '\0');
 	assert_int_equal(bulk_read(f->a, f->set, json_of(f, text.p), &options, &b, &err), RC_OK);
@@ -302,10 +355,10 @@ the_answer(void **state)
 {
 	struct fixture *f = *state;
 	struct bulk *b = resolved(f, "{'Operations':["
-		"{'method':'POST','path':'/Users','bulkId':'qwerty'," DATA "},"
-		"{'method':'POST','path':'/Users','bulkId':'bad'," DATA "},"
-		"{'method':'PUT','path':'/Users/" ID "'," DATA "},"
-		"{'method':'DELETE','path':'/Cars/1'}, 5]}");
+				     "{'method':'POST','path':'/Users','bulkId':'qwerty'," DATA "},"
+				     "{'method':'POST','path':'/Users','bulkId':'bad'," DATA "},"
+				     "{'method':'PUT','path':'/Users/" ID "'," DATA "},"
+				     "{'method':'DELETE','path':'/Cars/1'}, 5]}");
 	static const struct err stale = { "", "Resource changed" };
 	struct buf out = BUF_INIT;
 
@@ -321,18 +374,23 @@ the_answer(void **state)
 	bulk_write_entry(&out, false, SLICE("https://h/v2"), &b->ops[4],
 		&(struct bulk_result){ 400, b->ops[4].rc, &stale, { NULL, 0 } });
 	bulk_write_close(&out);
-#define ERROR "'schemas':['urn:ietf:params:scim:api:messages:2.0:Error'],'detail':'Resource changed'"
-	assert_json(f, buf_as_slice(&out), json_of(f,
-		"{'schemas':['urn:ietf:params:scim:api:messages:2.0:BulkResponse'],'Operations':["
-		"{'method':'POST','bulkId':'qwerty','version':'W/\\\"1\\\"','location':'https://h/v2/Users/" A_ID "00',"
-		"'status':'201'},"
-		"{'method':'POST','bulkId':'bad','status':'400','response':{" ERROR ",'status':'400',"
-		"'scimType':'invalidSyntax'}},"
-		"{'method':'PUT','location':'https://h/v2/Users/" ID "','status':'412','response':{" ERROR
-		",'status':'412'}},"
-		"{'method':'DELETE','location':'https://h/v2/Cars/1','status':'404','response':{" ERROR
-		",'status':'404'}},"
-		"{'status':'400','response':{" ERROR ",'status':'400','scimType':'invalidSyntax'}}]}"));
+#define ERROR                                                                                      \
+	"'schemas':['urn:ietf:params:scim:api:messages:2.0:Error'],'detail':'Resource changed'"
+	assert_json(f, buf_as_slice(&out),
+		json_of(f, "{'schemas':['urn:ietf:params:scim:api:messages:2.0:BulkResponse'],'"
+			   "Operations':["
+			   "{'method':'POST','bulkId':'qwerty','version':'W/"
+			   "\\\"1\\\"','location':'https://h/v2/Users/" A_ID "00',"
+			   "'status':'201'},"
+			   "{'method':'POST','bulkId':'bad','status':'400','response':{" ERROR
+			   ",'status':'400',"
+			   "'scimType':'invalidSyntax'}},"
+			   "{'method':'PUT','location':'https://h/v2/Users/" ID
+			   "','status':'412','response':{" ERROR ",'status':'412'}},"
+			   "{'method':'DELETE','location':'https://h/v2/Cars/"
+			   "1','status':'404','response':{" ERROR ",'status':'404'}},"
+			   "{'status':'400','response':{" ERROR
+			   ",'status':'400','scimType':'invalidSyntax'}}]}"));
 	buf_release(&out);
 }
 

@@ -6,9 +6,15 @@ static struct discovery
 discovery_of(struct fixture *f, enum dialect dialect)
 {
 	return (struct discovery){
-		.set = f->set, .base = SLICE("https://h/v2"), .dialect = dialect,
-		.bulk_operations = 1000, .bulk_payload = 1048576, .filter_results = 200,
-		.page_default = 100, .page_max = 1000, .cursor_timeout = 3600,
+		.set = f->set,
+		.base = SLICE("https://h/v2"),
+		.dialect = dialect,
+		.bulk_operations = 1000,
+		.bulk_payload = 1048576,
+		.filter_results = 200,
+		.page_default = 100,
+		.page_max = 1000,
+		.cursor_timeout = 3600,
 	};
 }
 
@@ -29,7 +35,8 @@ the_service_provider_config(void **state)
 	struct fixture *f = *state;
 	struct discovery d = discovery_of(f, DIALECT_TOLERANT);
 	struct buf out = BUF_INIT;
-	const char *want = "{'schemas':['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],"
+	const char *want =
+		"{'schemas':['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],"
 		"'patch':{'supported':true},"
 		"'bulk':{'supported':true,'maxOperations':1000,'maxPayloadSize':1048576},"
 		"'filter':{'supported':true,'maxResults':200},'changePassword':{'supported':true},"
@@ -39,7 +46,8 @@ the_service_provider_config(void **state)
 		"'authenticationSchemes':[{'type':'oauthbearertoken','name':'OAuth Bearer Token',"
 		"'description':'A token in the Authorization header',"
 		"'specUri':'https://www.rfc-editor.org/info/rfc6750','primary':true}],"
-		"'meta':{'resourceType':'ServiceProviderConfig','location':'https://h/v2/ServiceProviderConfig'}}";
+		"'meta':{'resourceType':'ServiceProviderConfig','location':'https://h/v2/"
+		"ServiceProviderConfig'}}";
 	json_t *json = json_of(f, want);
 
 	discovery_config(&out, &d);
@@ -66,14 +74,16 @@ assert_described(const json_t *value, const json_t *attributes, const char *wher
 	json_object_foreach (json_unconst(value), key, member) {
 		const json_t *found = NULL, *one = member;
 
-		if (strcmp(key, "schemas") == 0 || strcmp(key, "meta") == 0 || strcmp(key, "id") == 0)
+		if (strcmp(key, "schemas") == 0 || strcmp(key, "meta") == 0 ||
+			strcmp(key, "id") == 0)
 			continue;
 		json_array_foreach (attributes, i, attribute)
 			if (strcmp(json_string_value(json_object_get(attribute, "name")), key) == 0)
 				found = attribute;
 		if (found == NULL)
 			fail_msg("%s.%s is not in the schema", where, key);
-		assert_int_equal(json_is_array(member), json_is_true(json_object_get(found, "multiValued")));
+		assert_int_equal(
+			json_is_array(member), json_is_true(json_object_get(found, "multiValued")));
 		for (k = 0; k < (json_is_array(member) ? json_array_size(member) : 1); k++) {
 			one = json_is_array(member) ? json_array_get(member, k) : member;
 			if (json_is_object(one))
@@ -84,8 +94,10 @@ assert_described(const json_t *value, const json_t *attributes, const char *wher
 	}
 	json_array_foreach (attributes, i, each)
 		if (json_is_true(json_object_get(each, "required")) &&
-			json_object_get(value, json_string_value(json_object_get(each, "name"))) == NULL)
-			fail_msg("%s.%s is required", where, json_string_value(json_object_get(each, "name")));
+			json_object_get(value, json_string_value(json_object_get(each, "name"))) ==
+				NULL)
+			fail_msg("%s.%s is required", where,
+				json_string_value(json_object_get(each, "name")));
 }
 
 /* What is served is what /Schemas says. */
@@ -101,10 +113,14 @@ the_config_is_as_its_schema_says(void **state)
 		struct err err = ERR_INIT;
 
 		d.documentation_uri = SLICE("https://h/docs");
-		assert_int_equal(discovery_schema(&schema, &d, SLICE(
-			"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"), &err), RC_OK);
+		assert_int_equal(discovery_schema(&schema, &d,
+					 SLICE("urn:ietf:params:scim:schemas:core:2.0:"
+					       "ServiceProviderConfig"),
+					 &err),
+			RC_OK);
 		discovery_config(&config, &d);
-		assert_described(parsed(f, &config), json_object_get(parsed(f, &schema), "attributes"), "config");
+		assert_described(parsed(f, &config),
+			json_object_get(parsed(f, &schema), "attributes"), "config");
 	}
 }
 
@@ -144,7 +160,8 @@ resource_types(void **state)
 	assert_string_equal(text_at(user, "id", NULL), "User");
 	assert_string_equal(text_at(user, "endpoint", NULL), "/Users");
 	assert_string_equal(text_at(user, "schema", NULL), USER_URN);
-	assert_string_equal(text_at(json_array_get(json_object_get(user, "schemaExtensions"), 0), "schema", NULL),
+	assert_string_equal(text_at(json_array_get(json_object_get(user, "schemaExtensions"), 0),
+				    "schema", NULL),
 		ENTERPRISE);
 	assert_string_equal(text_at(user, "meta", "location"), "https://h/v2/ResourceTypes/User");
 	assert_string_equal(text_at(user, "meta", "resourceType"), "ResourceType");

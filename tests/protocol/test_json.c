@@ -110,7 +110,8 @@ bounds_the_depth(void **state)
 static void
 brackets_in_texts_are_no_depth(void **state)
 {
-	static const char text[] = "{\"a\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\\\"}";
+	static const char text[] = "{\"a\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+				   "[[[[[[[[[[[[[[[[[[\\\\\"}";
 	struct err err = ERR_INIT;
 
 	assert_int_equal(read_text(*state, text, sizeof(text) - 1, &err), RC_OK);

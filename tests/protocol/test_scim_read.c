@@ -5,8 +5,8 @@
 static const enum dialect dialects[] = { DIALECT_TOLERANT, DIALECT_STRICT, DIALECT_INTEROP };
 
 static enum rc
-read_as(struct fixture *f, enum dialect dialect, const struct resource_type *type, const json_t *body,
-	struct resource_in *in, struct err *err)
+read_as(struct fixture *f, enum dialect dialect, const struct resource_type *type,
+	const json_t *body, struct resource_in *in, struct err *err)
 {
 	const struct read_options options = { dialect };
 
@@ -17,7 +17,8 @@ read_as(struct fixture *f, enum dialect dialect, const struct resource_type *typ
 static const struct node *
 at(struct fixture *f, const struct resource_in *in, const char *path)
 {
-	const struct attr *attr = attr_find(in->root->attr == f->user->root ? f->user : f->group, slice_of(path));
+	const struct attr *attr =
+		attr_find(in->root->attr == f->user->root ? f->user : f->group, slice_of(path));
 
 	assert_non_null(attr);
 	return node_find(in->root, attr);
@@ -50,13 +51,15 @@ reads_the_examples_of_the_rfc(void **state)
 	struct err err;
 
 	for (size_t d = 0; d < 3; d++) {
-		if (read_as(f, dialects[d], f->user, example_of(f, "user-minimal.json"), &in, &err) != RC_OK)
+		if (read_as(f, dialects[d], f->user, example_of(f, "user-minimal.json"), &in,
+			    &err) != RC_OK)
 			fail_msg("%s: %s", err.path, err.detail);
 		assert_text(at(f, &in, "userName"), "bjensen@example.com");
 		assert_null(at(f, &in, "id"));
 		assert_null(at(f, &in, "meta.location"));
 
-		if (read_as(f, dialects[d], f->user, example_of(f, "user-full.json"), &in, &err) != RC_OK)
+		if (read_as(f, dialects[d], f->user, example_of(f, "user-full.json"), &in, &err) !=
+			RC_OK)
 			fail_msg("%s: %s", err.path, err.detail);
 		assert_text(at(f, &in, "externalId"), "701984");
 		assert_text(at(f, &in, "name.honorificSuffix"), "III");
@@ -70,18 +73,22 @@ reads_the_examples_of_the_rfc(void **state)
 		assert_null(at(f, &in, "password"));
 		assert_true(slice_eq(in.password, SLICE("t1meMa$heen")));
 
-		if (read_as(f, dialects[d], f->user, example_of(f, "user-enterprise.json"), &in, &err) != RC_OK)
+		if (read_as(f, dialects[d], f->user, example_of(f, "user-enterprise.json"), &in,
+			    &err) != RC_OK)
 			fail_msg("%s: %s", err.path, err.detail);
 		assert_text(at(f, &in, ENTERPRISE ":costCenter"), "4130");
-		assert_text(at(f, &in, ENTERPRISE ":manager.value"), "26118915-6090-4610-87e4-49d8ca9f808d");
+		assert_text(at(f, &in, ENTERPRISE ":manager.value"),
+			"26118915-6090-4610-87e4-49d8ca9f808d");
 		assert_null(at(f, &in, ENTERPRISE ":manager.displayName"));
 
-		if (read_as(f, dialects[d], f->group, example_of(f, "group.json"), &in, &err) != RC_OK)
+		if (read_as(f, dialects[d], f->group, example_of(f, "group.json"), &in, &err) !=
+			RC_OK)
 			fail_msg("%s: %s", err.path, err.detail);
 		assert_text(at(f, &in, "displayName"), "Tour Guides");
 		assert_true(in.has_members);
 		assert_int_equal(in.members.count, 2);
-		assert_true(slice_eq(in.members.ids[1], SLICE("902c246b-6245-4190-8e05-00816be7344a")));
+		assert_true(
+			slice_eq(in.members.ids[1], SLICE("902c246b-6245-4190-8e05-00816be7344a")));
 		assert_null(at(f, &in, "members"));
 	}
 }
@@ -123,9 +130,11 @@ static const struct row rows[] = {
 	{ 'u', "{" U ADA "'active':''}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "active" },
 	{ 'u', "{" U ADA "'active':false}", SAME(OK), "" },
 	{ 'u', "{" U ADA "'name':'Ada'}", SAME(INVALID_VALUE), "name" },
-	{ 'u', "{" U ADA "'name':[{'givenName':'Ada'}]}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "name" },
+	{ 'u', "{" U ADA "'name':[{'givenName':'Ada'}]}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE,
+		"name" },
 	{ 'u', "{" U ADA "'name':{'givenName':7}}", SAME(INVALID_VALUE), "name.givenName" },
-	{ 'u', "{" U ADA "'emails':{'value':'a@b'}}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "emails" },
+	{ 'u', "{" U ADA "'emails':{'value':'a@b'}}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE,
+		"emails" },
 	{ 'u', "{" U ADA "'emails':['a@b']}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "emails" },
 	{ 'u', "{" U ADA "'emails':'a@b'}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "emails" },
 	{ 'u', "{" U ADA "'roles':['admin']}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "roles" },
@@ -139,63 +148,78 @@ static const struct row rows[] = {
 	{ 'u', "{" U ADA "'x509Certificates':[{'value':'_-8'}]}", SAME(OK), "" },
 	{ 'u', "{" U ADA "'profileUrl':'../me'}", SAME(OK), "" },
 	/* unassigned */
-	{ 'u', "{" U ADA "'title':null,'emails':[],'name':{},'locale':null,'active':null}", SAME(OK), "" },
+	{ 'u', "{" U ADA "'title':null,'emails':[],'name':{},'locale':null,'active':null}",
+		SAME(OK), "" },
 	{ 'u', "{" U ADA "'title':'','name':{'middleName':''},'profileUrl':''}", SAME(OK), "" },
 	{ 'u', "{" U ADA "'title':[]}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "title" },
 	/* readOnly values are passed over, whatever they are (RFC 7644 sections 3.3 and 3.5.1) */
 	{ 'u', "{" U ADA "'id':5,'meta':'x','groups':[1]}", SAME(OK), "" },
 	/* names without case */
-	{ 'u', "{'SCHEMAS':['" USER_URN "'],'USERNAME':'ada','Emails':[{'Value':'a@b','PRIMARY':true}]}",
+	{ 'u',
+		"{'SCHEMAS':['" USER_URN
+		"'],'USERNAME':'ada','Emails':[{'Value':'a@b','PRIMARY':true}]}",
 		SAME(OK), "" },
 	/* unknown attributes */
 	{ 'u', "{" U ADA "'shoeSize':44}", RC_OK, RC_OK, RC_INVALID_SYNTAX, "shoeSize" },
 	{ 'u', "{" U ADA "'name':{'nick':'a'}}", RC_OK, RC_OK, RC_INVALID_SYNTAX, "name.nick" },
 	{ 'g', "{" G "'displayName':'x','members':[{'value':'1','rank':2}]}", RC_OK, RC_OK,
 		RC_INVALID_SYNTAX, "members.rank" },
-	{ 'u', "{" U ADA "'department':null,'manager':null}", RC_OK, RC_OK, RC_INVALID_SYNTAX, NULL },
+	{ 'u', "{" U ADA "'department':null,'manager':null}", RC_OK, RC_OK, RC_INVALID_SYNTAX,
+		NULL },
 	{ 'u', "{" U ADA "'urn:x:y':{'a':1}}", RC_OK, RC_OK, RC_INVALID_SYNTAX, "urn:x:y" },
 	/* schemas */
 	{ 'u', "{'userName':'ada'}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "schemas" },
-	{ 'u', "{'schemas':[],'userName':'ada'}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "schemas" },
-	{ 'u', "{'schemas':'" USER_URN "','userName':'ada'}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
+	{ 'u', "{'schemas':[],'userName':'ada'}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
 		"schemas" },
+	{ 'u', "{'schemas':'" USER_URN "','userName':'ada'}", RC_OK, RC_INVALID_SYNTAX,
+		RC_INVALID_SYNTAX, "schemas" },
 	{ 'u', "{'schemas':[1],'userName':'ada'}", SAME(INVALID_SYNTAX), "schemas" },
 	{ 'u', "{'schemas':{},'userName':'ada'}", SAME(INVALID_SYNTAX), "schemas" },
 	{ 'u', "{'schemas':['" GROUP_URN "'],'userName':'ada'}", SAME(INVALID_SYNTAX), "schemas" },
-	{ 'u', "{'schemas':['" ENTERPRISE "'],'userName':'ada'}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
-		"schemas" },
-	{ 'u', "{'schemas':['URN:IETF:params:scim:schemas:core:2.0:user'],'userName':'ada'}", SAME(OK), "" },
-	{ 'u', "{'schemas':['" USER_URN "','" USER_URN "'],'userName':'ada'}", RC_OK, RC_INVALID_SYNTAX,
+	{ 'u', "{'schemas':['" ENTERPRISE "'],'userName':'ada'}", RC_OK, RC_INVALID_SYNTAX,
 		RC_INVALID_SYNTAX, "schemas" },
-	{ 'g', "{'schemas':['" GROUP_URN "','http://schemas.example.com/2006/11/ADSCIM/2.0/Group'],"
-	       "'displayName':'x'}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "schemas" },
-	{ 'u', "{" U ADA "'" ENTERPRISE "':{'department':'d'}}", RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX,
-		"schemas" },
+	{ 'u', "{'schemas':['URN:IETF:params:scim:schemas:core:2.0:user'],'userName':'ada'}",
+		SAME(OK), "" },
+	{ 'u', "{'schemas':['" USER_URN "','" USER_URN "'],'userName':'ada'}", RC_OK,
+		RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "schemas" },
+	{ 'g',
+		"{'schemas':['" GROUP_URN
+		"','http://schemas.example.com/2006/11/ADSCIM/2.0/Group'],"
+		"'displayName':'x'}",
+		RC_OK, RC_INVALID_SYNTAX, RC_INVALID_SYNTAX, "schemas" },
+	{ 'u', "{" U ADA "'" ENTERPRISE "':{'department':'d'}}", RC_OK, RC_INVALID_SYNTAX,
+		RC_INVALID_SYNTAX, "schemas" },
 	{ 'u', "{" U ADA "'" ENTERPRISE "':{'department':null}}", SAME(OK), "" },
 	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'department':'d'}}", SAME(OK), "" },
 	{ 'u', "{" UE "'userName':'ada'}", SAME(OK), "" },
 	{ 'u', "{" UE ADA "'" ENTERPRISE "':'x'}", SAME(INVALID_VALUE), ENTERPRISE },
-	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'department':5}}", SAME(INVALID_VALUE), ENTERPRISE ":department" },
+	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'department':5}}", SAME(INVALID_VALUE),
+		ENTERPRISE ":department" },
 	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'manager':{'value':5}}}", SAME(INVALID_VALUE),
 		ENTERPRISE ":manager.value" },
-	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'manager':'5'}}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE,
-		ENTERPRISE ":manager" },
+	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'manager':'5'}}", RC_OK, RC_INVALID_VALUE,
+		RC_INVALID_VALUE, ENTERPRISE ":manager" },
 	{ 'u', "{" UE ADA "'" ENTERPRISE "':{'manager':[{'value':'5'}]}}", RC_OK, RC_INVALID_VALUE,
 		RC_INVALID_VALUE, ENTERPRISE ":manager" },
 	/* primary (RFC 7643 section 2.4) */
 	{ 'u', "{" U ADA "'emails':[{'value':'a','primary':true},{'value':'b','primary':true}]}",
 		SAME(INVALID_VALUE), "emails.primary" },
-	{ 'u', "{" U ADA "'emails':[{'value':'a','primary':true},{'value':'b','primary':false}]}", SAME(OK), "" },
-	/* a (type, value) pair once */
-	{ 'u', "{" U ADA "'emails':[{'value':'a','type':'work'},{'value':'A','type':'Work'}]}", RC_OK,
-		RC_INVALID_VALUE, RC_INVALID_VALUE, "emails" },
-	{ 'u', "{" U ADA "'emails':[{'value':'a','type':'work'},{'value':'a','type':'home'},{'value':'a'}]}",
+	{ 'u', "{" U ADA "'emails':[{'value':'a','primary':true},{'value':'b','primary':false}]}",
 		SAME(OK), "" },
-	{ 'u', "{" U ADA "'addresses':[{'type':'work','country':'US'},{'type':'work','country':'DE'}]}",
+	/* a (type, value) pair once */
+	{ 'u', "{" U ADA "'emails':[{'value':'a','type':'work'},{'value':'A','type':'Work'}]}",
+		RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "emails" },
+	{ 'u',
+		"{" U ADA
+		"'emails':[{'value':'a','type':'work'},{'value':'a','type':'home'},{'value':'a'}]}",
+		SAME(OK), "" },
+	{ 'u',
+		"{" U ADA
+		"'addresses':[{'type':'work','country':'US'},{'type':'work','country':'DE'}]}",
 		SAME(OK), "" },
 	/* canonical values */
-	{ 'u', "{" U ADA "'emails':[{'value':'a','type':'pigeon'}]}", RC_OK, RC_OK, RC_INVALID_VALUE,
-		"emails.type" },
+	{ 'u', "{" U ADA "'emails':[{'value':'a','type':'pigeon'}]}", RC_OK, RC_OK,
+		RC_INVALID_VALUE, "emails.type" },
 	{ 'u', "{" U ADA "'emails':[{'value':'a','type':'WORK'}]}", SAME(OK), "" },
 	/* PRECIS */
 	{ 'u', "{" U "'userName':'a\\u0007b'}", SAME(INVALID_VALUE), "userName" },
@@ -204,14 +228,20 @@ static const struct row rows[] = {
 	{ 'u', "{" U ADA "'password':7}", SAME(INVALID_VALUE), "password" },
 	{ 'u', "{" U ADA "'password':''}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "password" },
 	/* members */
-	{ 'g', "{" G "'displayName':'x','members':{'value':'1'}}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE,
-		"members" },
-	{ 'g', "{" G "'displayName':'x','members':['1']}", RC_OK, RC_INVALID_VALUE, RC_INVALID_VALUE, "members" },
-	{ 'g', "{" G "'displayName':'x','members':[{'value':'1','$ref':null,'type':'User','display':''}]}",
+	{ 'g', "{" G "'displayName':'x','members':{'value':'1'}}", RC_OK, RC_INVALID_VALUE,
+		RC_INVALID_VALUE, "members" },
+	{ 'g', "{" G "'displayName':'x','members':['1']}", RC_OK, RC_INVALID_VALUE,
+		RC_INVALID_VALUE, "members" },
+	{ 'g',
+		"{" G "'displayName':'x','members':[{'value':'1','$ref':null,'type':'User','"
+		      "display':''}]}",
 		SAME(OK), "" },
-	{ 'g', "{" G "'displayName':'x','members':[{'value':'1','$ref':'../Users/1'}]}", SAME(OK), "" },
-	{ 'g', "{" G "'displayName':'x','members':[{'display':'x'}]}", SAME(INVALID_VALUE), "members" },
-	{ 'g', "{" G "'displayName':'x','members':[{'value':''}]}", SAME(INVALID_VALUE), "members" },
+	{ 'g', "{" G "'displayName':'x','members':[{'value':'1','$ref':'../Users/1'}]}", SAME(OK),
+		"" },
+	{ 'g', "{" G "'displayName':'x','members':[{'display':'x'}]}", SAME(INVALID_VALUE),
+		"members" },
+	{ 'g', "{" G "'displayName':'x','members':[{'value':''}]}", SAME(INVALID_VALUE),
+		"members" },
 	{ 'g', "{" G "'displayName':'x','members':[{'value':5}]}", SAME(INVALID_VALUE), "members" },
 	{ 'g', "{" G "'displayName':'x','members':[5]}", SAME(INVALID_VALUE), "members" },
 	{ 'g', "{" G "'displayName':'x','members':null}", SAME(OK), "" },
@@ -233,17 +263,20 @@ reads_by_dialect(void **state)
 				json_of(f, row->body), &in, &err);
 
 			if (rc != want[d])
-				fail_msg("dialect %zu: %s gives %s (%s: %s), not %s", d, row->body, rc_name(rc),
-					err.path, err.detail, rc_name(want[d]));
-			if (rc != RC_OK && (err.detail[0] == '\0' ||
-				(row->path != NULL && strcmp(err.path, row->path) != 0)))
-				fail_msg("dialect %zu: %s: \"%s: %s\"", d, row->body, err.path, err.detail);
+				fail_msg("dialect %zu: %s gives %s (%s: %s), not %s", d, row->body,
+					rc_name(rc), err.path, err.detail, rc_name(want[d]));
+			if (rc != RC_OK &&
+				(err.detail[0] == '\0' ||
+					(row->path != NULL && strcmp(err.path, row->path) != 0)))
+				fail_msg("dialect %zu: %s: \"%s: %s\"", d, row->body, err.path,
+					err.detail);
 		}
 	}
 }
 
 static void
-read_tolerantly(struct fixture *f, const struct resource_type *type, const char *body, struct resource_in *in)
+read_tolerantly(struct fixture *f, const struct resource_type *type, const char *body,
+	struct resource_in *in)
 {
 	struct err err;
 
@@ -258,18 +291,21 @@ tolerant_values_are_right(void **state)
 	struct fixture *f = *state;
 	struct resource_in in;
 
-	read_tolerantly(f, f->user, "{'userName':'ada','active':'False','title':'','roles':['admin','']}", &in);
+	read_tolerantly(f, f->user,
+		"{'userName':'ada','active':'False','title':'','roles':['admin','']}", &in);
 	assert_false(at(f, &in, "active")->boolean);
 	assert_null(at(f, &in, "title"));
 	assert_int_equal(count_of(at(f, &in, "roles")), 1);
 	assert_text(at(f, &in, "roles")->child->child, "admin");
 	assert_string_equal(at(f, &in, "roles")->child->child->attr->name.p, "value");
 
-	read_tolerantly(f, f->user, "{'userName':'ada','" ENTERPRISE "':{'Manager':{'Value':'7'}}}", &in);
+	read_tolerantly(
+		f, f->user, "{'userName':'ada','" ENTERPRISE "':{'Manager':{'Value':'7'}}}", &in);
 	assert_text(at(f, &in, ENTERPRISE ":manager.value"), "7");
 	read_tolerantly(f, f->user, "{'userName':'ada','" ENTERPRISE "':{'manager':'7'}}", &in);
 	assert_text(at(f, &in, ENTERPRISE ":manager.value"), "7");
-	read_tolerantly(f, f->user, "{'userName':'ada','" ENTERPRISE "':{'manager':[{'value':'7'}]}}", &in);
+	read_tolerantly(
+		f, f->user, "{'userName':'ada','" ENTERPRISE "':{'manager':[{'value':'7'}]}}", &in);
 	assert_text(at(f, &in, ENTERPRISE ":manager.value"), "7");
 	read_tolerantly(f, f->user, "{'userName':'ada','" ENTERPRISE "':{'manager':''}}", &in);
 	assert_null(at(f, &in, ENTERPRISE ":manager"));
@@ -278,12 +314,15 @@ tolerant_values_are_right(void **state)
 	read_tolerantly(f, f->user, "{'department':'bare','userName':'ada','manager':'7'}", &in);
 	assert_text(at(f, &in, ENTERPRISE ":department"), "bare");
 	assert_text(at(f, &in, ENTERPRISE ":manager.value"), "7");
-	read_tolerantly(f, f->user, "{'department':'bare','userName':'ada','" ENTERPRISE "':{'department':'own'}}",
+	read_tolerantly(f, f->user,
+		"{'department':'bare','userName':'ada','" ENTERPRISE "':{'department':'own'}}",
 		&in);
 	assert_text(at(f, &in, ENTERPRISE ":department"), "own");
 
-	read_tolerantly(f, f->user, "{'userName':'ada','emails':[{'value':'a','type':'work'},{'value':'b'},"
-		"{'value':'A','type':'work','primary':true},{'value':'a','type':'work'}]}", &in);
+	read_tolerantly(f, f->user,
+		"{'userName':'ada','emails':[{'value':'a','type':'work'},{'value':'b'},"
+		"{'value':'A','type':'work','primary':true},{'value':'a','type':'work'}]}",
+		&in);
 	assert_int_equal(count_of(at(f, &in, "emails")), 2);
 	assert_text(at(f, &in, "emails")->child->child, "b");
 	assert_text(at(f, &in, "emails")->child->next->child, "A");
@@ -308,7 +347,8 @@ strict_keeps_empty_texts(void **state)
 	struct resource_in in;
 	struct err err;
 
-	assert_int_equal(read_as(f, DIALECT_STRICT, f->user, json_of(f, "{" U ADA "'title':''}"), &in, &err),
+	assert_int_equal(
+		read_as(f, DIALECT_STRICT, f->user, json_of(f, "{" U ADA "'title':''}"), &in, &err),
 		RC_OK);
 	assert_text(at(f, &in, "title"), "");
 }
@@ -330,9 +370,10 @@ read_text_of(struct fixture *f, const char *name, size_t len, struct err *err)
 	bool user = strcmp(name, "userName") == 0;
 	struct resource_in in;
 
-	return read_as(f, DIALECT_TOLERANT, f->user, json_of(f, user ?
-		arena_printf(f->a, "{'userName':'%s'}", text) :
-		arena_printf(f->a, "{'userName':'x','%s':'%s'}", name, text)), &in, err);
+	return read_as(f, DIALECT_TOLERANT, f->user,
+		json_of(f, user ? arena_printf(f->a, "{'userName':'%s'}", text)
+				: arena_printf(f->a, "{'userName':'x','%s':'%s'}", name, text)),
+		&in, err);
 }
 
 static void
@@ -368,7 +409,8 @@ lists_have_a_longest_length(void **state)
 			buf_printf(&text, "%s{'value':'%zu@example.com'}", i > 0 ? "," : "", i);
 		BUF_LIT(&text, "]}");
 		buf_char(&text, '\0');
-		assert_int_equal(read_as(f, DIALECT_TOLERANT, f->user, json_of(f, text.p), &in, &err),
+		assert_int_equal(
+			read_as(f, DIALECT_TOLERANT, f->user, json_of(f, text.p), &in, &err),
 			extra ? RC_INVALID_VALUE : RC_OK);
 	}
 	assert_string_equal(err.path, "emails");
@@ -390,12 +432,14 @@ members_have_no_such_limit(void **state)
 		buf_printf(&text, ",{'value':'%zu'}", i);
 	BUF_LIT(&text, "]}");
 	buf_char(&text, '\0');
-	assert_int_equal(read_as(f, DIALECT_TOLERANT, f->group, json_of(f, text.p), &in, &err), RC_OK);
+	assert_int_equal(
+		read_as(f, DIALECT_TOLERANT, f->group, json_of(f, text.p), &in, &err), RC_OK);
 	assert_int_equal(in.members.count, 5000);
 	buf_release(&text);
 }
 
-/* No attribute of the standard schemas is a writable dateTime, integer or decimal: meta's and a made one stand in. */
+/* No attribute of the standard schemas is a writable dateTime, integer or decimal: meta's and a
+ * made one stand in. */
 static void
 single_values(void **state)
 {
@@ -425,7 +469,8 @@ single_values(void **state)
 		struct attr attr = { .name = SLICE("x"), .type = table[i].type };
 		struct err err = ERR_INIT;
 		struct node *node;
-		enum rc rc = value_read(f->a, &attr, json_of(f, table[i].json), &options, &node, &err);
+		enum rc rc =
+			value_read(f->a, &attr, json_of(f, table[i].json), &options, &node, &err);
 
 		if (rc != table[i].rc || (rc == RC_OK && node->integer != table[i].want))
 			fail_msg("%s: %s", table[i].json, rc_name(rc));
@@ -522,10 +567,11 @@ spoil(json_t *json, json_t *strange, uint64_t *seed)
 static void
 any_value_anywhere_is_taken_or_refused_with_a_reason(void **state)
 {
-	static const char *const files[] = { "user-minimal.json", "user-full.json", "user-enterprise.json",
-		"group.json" };
-	static const char *const strange[] = { "null", "[]", "{}", "''", "'x'", "5", "1.5", "true", "[[]]", "[{}]",
-		"{'value':{}}", "{'value':[1]}", "[null,null]", "{'primary':true}", "['" USER_URN "']" };
+	static const char *const files[] = { "user-minimal.json", "user-full.json",
+		"user-enterprise.json", "group.json" };
+	static const char *const strange[] = { "null", "[]", "{}", "''", "'x'", "5", "1.5", "true",
+		"[[]]", "[{}]", "{'value':{}}", "{'value':[1]}", "[null,null]", "{'primary':true}",
+		"['" USER_URN "']" };
 	struct fixture *f = *state;
 	uint64_t seed = 7;
 	size_t taken = 0, refused = 0;
@@ -536,10 +582,16 @@ any_value_anywhere_is_taken_or_refused_with_a_reason(void **state)
 		struct resource_in in;
 		struct err err;
 
-		spoil(json, json_of(f, strange[random_below(&seed, sizeof(strange) / sizeof(strange[0]))]), &seed);
-		if (read_as(f, dialects[i % 3], which < 3 ? f->user : f->group, json, &in, &err) == RC_OK) {
+		spoil(json,
+			json_of(f,
+				strange[random_below(&seed, sizeof(strange) / sizeof(strange[0]))]),
+			&seed);
+		if (read_as(f, dialects[i % 3], which < 3 ? f->user : f->group, json, &in, &err) ==
+			RC_OK) {
 			taken++;
-			assert_int_equal(resource_check(which < 3 ? f->user : f->group, in.root, &err), RC_OK);
+			assert_int_equal(
+				resource_check(which < 3 ? f->user : f->group, in.root, &err),
+				RC_OK);
 		} else {
 			refused++;
 			assert_true(err.detail[0] != '\0' && err.path[0] != '\0');

@@ -45,11 +45,13 @@ serve(json_t *json, const char *type, const char *endpoint)
 	json_object_del(json, "groups");
 	json_object_del(json, "members");
 	json_object_del(manager, "displayName");
-	json_object_set_new(json, "meta", json_pack("{s:s, s:s, s:s, s:s, s:s}", "resourceType", type,
-		"created", "2010-01-23T04:56:22Z", "lastModified", "2011-05-13T04:42:34.500Z",
-		"version", "W/\"7\"", "location", ""));
-	json_object_set_new(json_object_get(json, "meta"), "location", json_sprintf(BASE "%s/%s", endpoint,
-		json_string_value(json_object_get(json, "id"))));
+	json_object_set_new(json, "meta",
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "resourceType", type, "created",
+			"2010-01-23T04:56:22Z", "lastModified", "2011-05-13T04:42:34.500Z",
+			"version", "W/\"7\"", "location", ""));
+	json_object_set_new(json_object_get(json, "meta"), "location",
+		json_sprintf(
+			BASE "%s/%s", endpoint, json_string_value(json_object_get(json, "id"))));
 }
 
 static void
@@ -66,7 +68,8 @@ examples_come_back(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		const struct resource_type *type = schema_type_by_name(f->set, slice_of(table[i].type));
+		const struct resource_type *type =
+			schema_type_by_name(f->set, slice_of(table[i].type));
 		json_t *json = example_of(f, table[i].file);
 		struct buf packed = BUF_INIT, out = BUF_INIT;
 		struct record r = pack(f, type, json, &packed);
@@ -87,8 +90,10 @@ static void
 strange_texts_come_back(void **state)
 {
 	struct fixture *f = *state;
-	json_t *json = json_of(f, "{'schemas':['" USER_URN "'],'id':'" USER_ID "','userName':'ada',"
-		"'title':'\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u00e4\\u20ac\\ud83d\\ude00 <>&'}");
+	json_t *json = json_of(f,
+		"{'schemas':['" USER_URN "'],'id':'" USER_ID "','userName':'ada',"
+		"'title':'\\\"\\\\\\/"
+		"\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u00e4\\u20ac\\ud83d\\ude00 <>&'}");
 	struct buf packed = BUF_INIT, out = BUF_INIT;
 	struct record r = pack(f, f->user, json, &packed);
 	struct projection all;
@@ -129,26 +134,35 @@ any_text_is_escaped_right(void **state)
 	}
 }
 
-static const char person[] = "{'schemas':['" USER_URN "','" ENTERPRISE "'],'id':'" USER_ID "',"
+static const char person[] =
+	"{'schemas':['" USER_URN "','" ENTERPRISE "'],'id':'" USER_ID "',"
 	"'externalId':'e1','userName':'ada','name':{'givenName':'Ada','familyName':'Byron'},"
-	"'emails':[{'value':'ada@example.com','type':'work','primary':true},{'value':'a@b.example'}],"
+	"'emails':[{'value':'ada@example.com','type':'work','primary':true},{'value':'a@b.example'}"
+	"],"
 	"'" ENTERPRISE "':{'department':'Engines','manager':{'value':'m1'}}}";
 
 #define HEAD "'schemas':['" USER_URN "','" ENTERPRISE "'],'id':'" USER_ID "'"
-#define META "'meta':{'resourceType':'User','created':'2010-01-23T04:56:22Z'," \
-	"'lastModified':'2011-05-13T04:42:34.500Z','location':'" BASE "/Users/" USER_ID "','version':'W/\\\"7\\\"'}"
+#define META                                                                                       \
+	"'meta':{'resourceType':'User','created':'2010-01-23T04:56:22Z',"                          \
+	"'lastModified':'2011-05-13T04:42:34.500Z','location':'" BASE "/Users/" USER_ID            \
+	"','version':'W/\\\"7\\\"'}"
 #define NAME "'name':{'givenName':'Ada','familyName':'Byron'}"
-#define EMAILS "'emails':[{'value':'ada@example.com','type':'work','primary':true},{'value':'a@b.example'}]"
+#define EMAILS                                                                                     \
+	"'emails':[{'value':'ada@example.com','type':'work','primary':true},{'value':'a@b."        \
+	"example'}]"
 #define EXT "'" ENTERPRISE "':{'department':'Engines','manager':{'value':'m1'}}"
 
 /* RFC 7644 section 3.9. */
 static const struct {
 	const char *attributes, *excluded, *want;
 } projections[] = {
-	{ "", "", "{" HEAD ",'externalId':'e1','userName':'ada'," NAME "," EMAILS "," EXT "," META "}" },
+	{ "", "",
+		"{" HEAD ",'externalId':'e1','userName':'ada'," NAME "," EMAILS "," EXT "," META
+		"}" },
 	{ "userName", "", "{" HEAD ",'userName':'ada'}" },
 	{ "USERNAME", "", "{" HEAD ",'userName':'ada'}" },
-	{ " userName , name.givenName ,,", "", "{" HEAD ",'userName':'ada','name':{'givenName':'Ada'}}" },
+	{ " userName , name.givenName ,,", "",
+		"{" HEAD ",'userName':'ada','name':{'givenName':'Ada'}}" },
 	{ "id", "", "{" HEAD "}" },
 	{ "nothing", "", "{" HEAD "}" },
 	{ "password", "", "{" HEAD "}" },
@@ -157,27 +171,33 @@ static const struct {
 	{ "name", "", "{" HEAD "," NAME "}" },
 	{ "meta", "", "{" HEAD "," META "}" },
 	{ "meta.location", "", "{" HEAD ",'meta':{'location':'" BASE "/Users/" USER_ID "'}}" },
-	{ "emails.value", "", "{" HEAD ",'emails':[{'value':'ada@example.com'},{'value':'a@b.example'}]}" },
+	{ "emails.value", "",
+		"{" HEAD ",'emails':[{'value':'ada@example.com'},{'value':'a@b.example'}]}" },
 	{ "emails.type", "", "{" HEAD ",'emails':[{'type':'work'}]}" },
 	{ "emails.display", "", "{" HEAD "}" },
 	{ "emails[type eq \"work, or ]\"]", "", "{" HEAD "," EMAILS "}" },
 	{ "userName,emails[type eq \"a,b\"].value", "",
-		"{" HEAD ",'userName':'ada','emails':[{'value':'ada@example.com'},{'value':'a@b.example'}]}" },
+		"{" HEAD ",'userName':'ada','emails':[{'value':'ada@example.com'},{'value':'a@b."
+			 "example'}]}" },
 	{ ENTERPRISE, "", "{" HEAD "," EXT "}" },
 	{ ENTERPRISE ":department", "", "{" HEAD ",'" ENTERPRISE "':{'department':'Engines'}}" },
-	{ ENTERPRISE ":manager.value", "", "{" HEAD ",'" ENTERPRISE "':{'manager':{'value':'m1'}}}" },
+	{ ENTERPRISE ":manager.value", "",
+		"{" HEAD ",'" ENTERPRISE "':{'manager':{'value':'m1'}}}" },
 	{ ENTERPRISE ":manager.displayName", "", "{" HEAD "}" },
 	{ "department", "", "{" HEAD ",'" ENTERPRISE "':{'department':'Engines'}}" },
 	{ USER_URN ":userName", "", "{" HEAD ",'userName':'ada'}" },
 	{ USER_URN, "", "{" HEAD ",'userName':'ada'," NAME "," EMAILS "}" },
 	{ "", "userName", "{" HEAD ",'externalId':'e1'," NAME "," EMAILS "," EXT "," META "}" },
-	{ "", "id,schemas", "{" HEAD ",'externalId':'e1','userName':'ada'," NAME "," EMAILS "," EXT "," META "}" },
+	{ "", "id,schemas",
+		"{" HEAD ",'externalId':'e1','userName':'ada'," NAME "," EMAILS "," EXT "," META
+		"}" },
 	{ "", "meta,name,emails,externalId," ENTERPRISE, "{" HEAD ",'userName':'ada'}" },
 	{ "", "meta,name.givenName,emails.value,externalId," ENTERPRISE ":manager",
-		"{" HEAD ",'userName':'ada','name':{'familyName':'Byron'},'emails':[{'type':'work','primary':true}],'"
-		ENTERPRISE "':{'department':'Engines'}}" },
+		"{" HEAD ",'userName':'ada','name':{'familyName':'Byron'},'emails':[{'type':'work',"
+			 "'primary':true}],'" ENTERPRISE "':{'department':'Engines'}}" },
 	{ "", "meta," USER_URN, "{" HEAD ",'externalId':'e1'," EXT "}" },
-	{ "", "nothing,meta", "{" HEAD ",'externalId':'e1','userName':'ada'," NAME "," EMAILS "," EXT "}" },
+	{ "", "nothing,meta",
+		"{" HEAD ",'externalId':'e1','userName':'ada'," NAME "," EMAILS "," EXT "}" },
 };
 
 static void
@@ -193,8 +213,10 @@ projections_hold_what_was_asked_for(void **state)
 		struct buf out = BUF_INIT;
 		struct err err = ERR_INIT;
 
-		assert_int_equal(projection_parse(f->set, f->user, slice_of(projections[i].attributes),
-			slice_of(projections[i].excluded), &p, &err), RC_OK);
+		assert_int_equal(
+			projection_parse(f->set, f->user, slice_of(projections[i].attributes),
+				slice_of(projections[i].excluded), &p, &err),
+			RC_OK);
 		assert_true(resource_write_open(&out, &v, &r));
 		buf_char(&out, '}');
 		assert_json(f, buf_as_slice(&out), json_of(f, projections[i].want));
@@ -210,7 +232,8 @@ both_lists_are_refused(void **state)
 	struct projection p;
 	struct err err = ERR_INIT;
 
-	assert_int_equal(projection_parse(f->set, f->user, SLICE("userName"), SLICE("name"), &p, &err),
+	assert_int_equal(
+		projection_parse(f->set, f->user, SLICE("userName"), SLICE("name"), &p, &err),
 		RC_INVALID_VALUE);
 	assert_true(err.detail[0] != '\0');
 }
@@ -233,7 +256,8 @@ any_list_is_read(void **state)
 			text[k] = signs[random_below(&seed, sizeof(signs) - 1)];
 		text = realloc(text, len + 1); /* to its last byte */
 		assert_int_equal(projection_parse(f->set, f->user, (struct slice){ text, len },
-			(struct slice){ NULL, 0 }, &p, &err), RC_OK);
+					 (struct slice){ NULL, 0 }, &p, &err),
+			RC_OK);
 		assert_true(projection_has(&p, f->user->id));
 		assert_false(projection_has(&p, attr_find(f->user, SLICE("password"))));
 		free(text);
@@ -250,7 +274,8 @@ external_id_is_that_of_the_space(void **state)
 	struct view v = view_of(f, &p);
 	struct err err = ERR_INIT;
 
-	assert_int_equal(projection_parse(f->set, f->user, SLICE("externalId"), SLICE(""), &p, &err), RC_OK);
+	assert_int_equal(
+		projection_parse(f->set, f->user, SLICE("externalId"), SLICE(""), &p, &err), RC_OK);
 	v.space = SPACE + 1;
 	assert_true(resource_write_open(&out, &v, &r));
 	buf_char(&out, '}');
@@ -265,12 +290,16 @@ edges(void **state)
 	static const struct {
 		const char *attributes, *display, *type, *want;
 	} table[] = {
-		{ "", "Ada", "User", "{'value':'" USER_ID "','$ref':'" BASE "/Users/" USER_ID "','display':'Ada',"
+		{ "", "Ada", "User",
+			"{'value':'" USER_ID "','$ref':'" BASE "/Users/" USER_ID
+			"','display':'Ada',"
 			"'type':'User'}" },
-		{ "members", "A\"da", "", "{'value':'" USER_ID "','$ref':'" BASE "/Users/" USER_ID
+		{ "members", "A\"da", "",
+			"{'value':'" USER_ID "','$ref':'" BASE "/Users/" USER_ID
 			"','display':'A\\\"da'}" },
 		{ "members.value", "Ada", "User", "{'value':'" USER_ID "'}" },
-		{ "members.type,members.display", "Ada", "User", "{'type':'User','display':'Ada'}" },
+		{ "members.type,members.display", "Ada", "User",
+			"{'type':'User','display':'Ada'}" },
 		{ "members.display", "", "User", "{}" },
 	};
 	struct fixture *f = *state;
@@ -284,9 +313,11 @@ edges(void **state)
 		struct buf out = BUF_INIT;
 		struct err err = ERR_INIT;
 
-		assert_int_equal(projection_parse(f->set, f->group, slice_of(table[i].attributes), SLICE(""), &p,
-			&err), RC_OK);
-		edge_write(&out, &v, members, &id, f->user, slice_of(table[i].display), slice_of(table[i].type));
+		assert_int_equal(projection_parse(f->set, f->group, slice_of(table[i].attributes),
+					 SLICE(""), &p, &err),
+			RC_OK);
+		edge_write(&out, &v, members, &id, f->user, slice_of(table[i].display),
+			slice_of(table[i].type));
 		assert_json(f, buf_as_slice(&out), json_of(f, table[i].want));
 		buf_release(&out);
 	}
@@ -306,8 +337,10 @@ errors(void **state)
 		{ RC_MUTABILITY, { "id", "is readOnly" },
 			"{'status':'400','scimType':'mutability','detail':'id: is readOnly'}" },
 		{ RC_UNIQUENESS, { "userName", "\"ada\" is taken" },
-			"{'status':'409','scimType':'uniqueness','detail':'userName: \\\"ada\\\" is taken'}" },
-		{ RC_SENSITIVE, { "", "x" }, "{'status':'403','scimType':'sensitive','detail':'x'}" },
+			"{'status':'409','scimType':'uniqueness','detail':'userName: \\\"ada\\\" "
+			"is taken'}" },
+		{ RC_SENSITIVE, { "", "x" },
+			"{'status':'403','scimType':'sensitive','detail':'x'}" },
 		{ RC_PRECONDITION_FAILED, { "", "x" }, "{'status':'412','detail':'x'}" },
 	};
 	struct fixture *f = *state;
@@ -316,8 +349,8 @@ errors(void **state)
 		json_t *want = json_of(f, table[i].want);
 		struct buf out = BUF_INIT;
 
-		json_object_set_new(want, "schemas", json_pack("[s]",
-			"urn:ietf:params:scim:api:messages:2.0:Error"));
+		json_object_set_new(want, "schemas",
+			json_pack("[s]", "urn:ietf:params:scim:api:messages:2.0:Error"));
 		error_write(&out, table[i].rc, &table[i].err);
 		assert_json(f, buf_as_slice(&out), want);
 		buf_release(&out);
@@ -325,13 +358,15 @@ errors(void **state)
 	for (int rc = RC_OK + 1; rc < RC_COUNT; rc++) {
 		struct buf out = BUF_INIT;
 		json_t *json;
-		bool with_type = rc_status((enum rc)rc) == 400 || rc == RC_UNIQUENESS || rc == RC_SENSITIVE;
+		bool with_type =
+			rc_status((enum rc)rc) == 400 || rc == RC_UNIQUENESS || rc == RC_SENSITIVE;
 
 		error_write(&out, (enum rc)rc, NULL);
 		json = json_loadb(out.p, out.len, 0, NULL);
 		assert_non_null(json);
 		assert_true(json_string_length(json_object_get(json, "detail")) > 5);
-		assert_int_equal(atoi(json_string_value(json_object_get(json, "status"))), rc_status((enum rc)rc));
+		assert_int_equal(atoi(json_string_value(json_object_get(json, "status"))),
+			rc_status((enum rc)rc));
 		assert_true(with_type || json_object_get(json, "scimType") == NULL);
 		json_decref(json);
 		buf_release(&out);
@@ -363,7 +398,8 @@ damaged_records_do_no_harm(void **state)
 	(void)pack(f, f->user, example_of(f, "user-enterprise.json"), &packed);
 	projection_default(f->user, &all);
 	for (int i = 0; i < 20000; i++) {
-		size_t len = random_below(&seed, 4) == 0 ? random_below(&seed, (uint32_t)packed.len) : packed.len;
+		size_t len = random_below(&seed, 4) == 0 ? random_below(&seed, (uint32_t)packed.len)
+							 : packed.len;
 		char *copy = malloc(len + 1);
 		struct buf out = BUF_INIT;
 		struct record r;
@@ -371,7 +407,8 @@ damaged_records_do_no_harm(void **state)
 		memcpy(copy, packed.p, len);
 		for (uint32_t n = random_below(&seed, 4); n > 0 && len > 0; n--)
 			copy[random_below(&seed, (uint32_t)len)] = (char)random_below(&seed, 256);
-		if (!record_parse(f->set, (struct slice){ copy, len }, &r) || !resource_write_open(&out, &v, &r))
+		if (!record_parse(f->set, (struct slice){ copy, len }, &r) ||
+			!resource_write_open(&out, &v, &r))
 			refused++;
 		buf_release(&out);
 		free(copy);
