@@ -4,3 +4,17 @@ rosterctl_SOURCES = \
 	tools/rosterctl/print.c tools/rosterctl/print.h \
 	tools/rosterctl/rosterctl.c
 rosterctl_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS)
+
+bashcompdir = $(datadir)/bash-completion/completions
+zshcompdir = $(datadir)/zsh/site-functions
+dist_zshcomp_DATA = tools/rosterctl/completion/_rosterctl
+EXTRA_DIST += tools/rosterctl/completion/rosterctl.bash
+# bash looks for a file with the program's name.
+install-data-local:
+	$(MKDIR_P) $(DESTDIR)$(bashcompdir)
+	$(INSTALL_DATA) $(srcdir)/tools/rosterctl/completion/rosterctl.bash $(DESTDIR)$(bashcompdir)/rosterctl
+uninstall-local:
+	rm -f $(DESTDIR)$(bashcompdir)/rosterctl
+
+dist_man_MANS += docs/man/rosterctl.1 docs/man/rosterd.8 docs/man/rosterd.conf.5
+dist_doc_DATA = docs/rosterd.conf.example

@@ -145,6 +145,18 @@ print_help(void)
 		     "4 verify found problems, or import passed over lines.\n");
 }
 
+/* For the shells' completion: words, a tab, the command's options. */
+static void
+print_commands(void)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		(void)printf("%s\t", commands[i].words);
+		for (size_t j = 0; j < OPTIONS_MAX && commands[i].options[j].flag != NULL; j++)
+			(void)printf("%s ", commands[i].options[j].flag);
+		(void)putchar('\n');
+	}
+}
+
 static enum exit_code misuse(const struct command *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -551,6 +563,10 @@ main(int argc, char **argv)
 	while (i < argc && argv[i][0] == '-') {
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
 			print_help();
+			return 0;
+		}
+		if (strcmp(argv[i], "--list-commands") == 0) {
+			print_commands();
 			return 0;
 		}
 		if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
