@@ -62,7 +62,8 @@ fetch(struct match *m, const struct filter *f, const struct node *object, const 
 	for (size_t i = 0; i < m->computed_count; i++)
 		if (m->computed[i].attr == attr)
 			return m->computed[i].list;
-	list = is_schemas(f, attr) ? schemas_of(m, f->type, object) : m->source->load(m->source->ctx, attr);
+	list = is_schemas(f, attr) ? schemas_of(m, f->type, object)
+				   : m->source->load(m->source->ctx, attr);
 	if (m->computed_count < COMPUTED_MAX) {
 		m->computed[m->computed_count].attr = attr;
 		m->computed[m->computed_count++].list = list;
@@ -72,8 +73,8 @@ fetch(struct match *m, const struct filter *f, const struct node *object, const 
 
 /* ---- One value ---- */
 
-/* The comparable form of a stored text. For ASCII all preparations come down to lower case, and a scan
- * should not allocate for each record. */
+/* The comparable form of a stored text. For ASCII all preparations come down to lower case, and a
+ * scan should not allocate for each record. */
 static struct slice
 prepared_text(struct match *m, const struct filter *f, struct slice text, char lowered[LOWERED_MAX])
 {
@@ -82,10 +83,12 @@ prepared_text(struct match *m, const struct filter *f, struct slice text, char l
 	if (f->attr->case_exact && f->attr->prepare == PREPARE_NONE && !is_schemas(f, f->attr))
 		return text_prepare(m->scratch, f->attr, text);
 	for (i = 0; i < text.len && i < LOWERED_MAX && (unsigned char)text.p[i] < 0x80; i++)
-		lowered[i] = text.p[i] >= 'A' && text.p[i] <= 'Z' ? (char)(text.p[i] + 32) : text.p[i];
+		lowered[i] =
+			text.p[i] >= 'A' && text.p[i] <= 'Z' ? (char)(text.p[i] + 32) : text.p[i];
 	if (i == text.len)
 		return (struct slice){ lowered, i };
-	return is_schemas(f, f->attr) ? text_fold(m->scratch, text) : text_prepare(m->scratch, f->attr, text);
+	return is_schemas(f, f->attr) ? text_fold(m->scratch, text)
+				      : text_prepare(m->scratch, f->attr, text);
 }
 
 static bool
@@ -119,11 +122,13 @@ match_text(struct match *m, const struct filter *f, struct slice text)
 	struct slice have = prepared_text(m, f, text, lowered), want = f->prepared;
 
 	if (f->op == FILTER_CO)
-		return want.len == 0 || (have.len > 0 && memmem(have.p, have.len, want.p, want.len) != NULL);
+		return want.len == 0 ||
+		       (have.len > 0 && memmem(have.p, have.len, want.p, want.len) != NULL);
 	if (f->op == FILTER_SW)
 		return slice_starts(have, want);
 	if (f->op == FILTER_EW)
-		return have.len >= want.len && slice_eq(slice_from(have, have.len - want.len), want);
+		return have.len >= want.len &&
+		       slice_eq(slice_from(have, have.len - want.len), want);
 	return by_order(f->op, slice_cmp(have, want));
 }
 
@@ -131,7 +136,8 @@ static bool
 has_value(const struct node *n)
 {
 	if (n->kind == NODE_VALUE)
-		return (n->attr->type != ATTR_STRING && n->attr->type != ATTR_REFERENCE) || n->text.len > 0;
+		return (n->attr->type != ATTR_STRING && n->attr->type != ATTR_REFERENCE) ||
+		       n->text.len > 0;
 	for (const struct node *c = n->child; c != NULL; c = c->next)
 		if (has_value(c))
 			return true;
@@ -160,17 +166,18 @@ match_absent(const struct filter *f, bool in_element)
 		return false;
 	/* RFC 7643 section 2.4: primary counts as false when it is not given. */
 	if (in_element && f->attr->type == ATTR_BOOLEAN && f->attr->parent->multi &&
-	    slice_eq(f->attr->name, SLICE("primary")))
+		slice_eq(f->attr->name, SLICE("primary")))
 		return f->value->boolean == (f->op == FILTER_NE);
 	return f->op == FILTER_NE;
 }
 
 /* ---- Paths ---- */
 
-/* Follows path[0..n) from object; a list is met by any of its elements (RFC 7644 section 3.4.2.2). */
+/* Follows path[0..n) from object; a list is met by any of its elements (RFC 7644 section 3.4.2.2).
+ */
 static bool
-walk(struct match *m, const struct filter *f, const struct node *object, const struct attr *const *path,
-	size_t n)
+walk(struct match *m, const struct filter *f, const struct node *object,
+	const struct attr *const *path, size_t n)
 {
 	const struct node *found;
 
@@ -270,5 +277,5 @@ filter_names(const struct filter *f, const struct attr *attr)
 	if (f->attr != NULL && (attr->bits[f->attr->id / 64] >> (f->attr->id % 64) & 1) != 0)
 		return true;
 	return (f->left != NULL && filter_names(f->left, attr)) ||
-		(f->right != NULL && filter_names(f->right, attr));
+	       (f->right != NULL && filter_names(f->right, attr));
 }

@@ -23,8 +23,9 @@ enum { SHOWN = 48 }; /* bytes of the client's text that a message repeats */
 /* For "%.*s": a message shows no more of the text than helps. */
 #define SHOW(s) SLICE_ARG(slice_clip((s), SHOWN))
 
-#define BAD(p, at, fmt, ...) \
-	fail((p)->err, RC_INVALID_FILTER, "filter", "at character %zu: " fmt, (at) + 1, ##__VA_ARGS__)
+#define BAD(p, at, fmt, ...)                                                                       \
+	fail((p)->err, RC_INVALID_FILTER, "filter", "at character %zu: " fmt, (at) + 1,            \
+		##__VA_ARGS__)
 
 #define TYPE_BIT(t) (1U << (t))
 #define TEXTS (TYPE_BIT(ATTR_STRING) | TYPE_BIT(ATTR_REFERENCE))
@@ -49,12 +50,24 @@ static const struct {
 };
 
 static const char *const type_names[] = {
-	[ATTR_STRING] = "string", [ATTR_BOOLEAN] = "boolean", [ATTR_INTEGER] = "integer",
-	[ATTR_DECIMAL] = "decimal", [ATTR_DATETIME] = "dateTime", [ATTR_BINARY] = "binary",
-	[ATTR_REFERENCE] = "reference", [ATTR_COMPLEX] = "complex",
+	[ATTR_STRING] = "string",
+	[ATTR_BOOLEAN] = "boolean",
+	[ATTR_INTEGER] = "integer",
+	[ATTR_DECIMAL] = "decimal",
+	[ATTR_DATETIME] = "dateTime",
+	[ATTR_BINARY] = "binary",
+	[ATTR_REFERENCE] = "reference",
+	[ATTR_COMPLEX] = "complex",
 };
 
-enum literal_kind { LITERAL_TEXT, LITERAL_NUMBER, LITERAL_TRUE, LITERAL_FALSE, LITERAL_NULL, LITERAL_BARE };
+enum literal_kind {
+	LITERAL_TEXT,
+	LITERAL_NUMBER,
+	LITERAL_TRUE,
+	LITERAL_FALSE,
+	LITERAL_NULL,
+	LITERAL_BARE
+};
 
 struct literal {
 	enum literal_kind kind;
@@ -87,7 +100,8 @@ path_attr(const struct resource_type *type, struct slice path, enum dialect dial
 	if (path.len == 0)
 		return NULL;
 	found = attr_find(type, path);
-	for (size_t i = 0; found == NULL && dialect == DIALECT_TOLERANT && i < type->extension_count; i++)
+	for (size_t i = 0;
+		found == NULL && dialect == DIALECT_TOLERANT && i < type->extension_count; i++)
 		found = path_attr_below(type->extensions[i].container, path);
 	return found;
 }
@@ -142,7 +156,8 @@ take_run(struct parser *p)
 	return (struct slice){ p->text.p + from, p->pos - from };
 }
 
-/* The word at pos when it is one of letters and is followed by neither a name character nor a colon. */
+/* The word at pos when it is one of letters and is followed by neither a name character nor a
+ * colon. */
 static struct slice
 peek_word(const struct parser *p)
 {
@@ -152,7 +167,8 @@ peek_word(const struct parser *p)
 	while (len < rest.len && ((rest.p[len] | 0x20) >= 'a' && (rest.p[len] | 0x20) <= 'z'))
 		len++;
 	if (len < rest.len && (rest.p[len] == '.' || rest.p[len] == ':' || rest.p[len] == '-' ||
-	    rest.p[len] == '_' || rest.p[len] == '$' || (rest.p[len] >= '0' && rest.p[len] <= '9')))
+				      rest.p[len] == '_' || rest.p[len] == '$' ||
+				      (rest.p[len] >= '0' && rest.p[len] <= '9')))
 		len = 0;
 	return (struct slice){ rest.p, len };
 }
@@ -219,8 +235,8 @@ take_unicode(struct parser *p, uint32_t *out)
 	p->pos += 4;
 	if (c >= 0xD800 && c <= 0xDBFF) {
 		rest = slice_from(rest, 4);
-		if (rest.len < 6 || rest.p[0] != '\\' || rest.p[1] != 'u' || !hex4(slice_from(rest, 2), &low) ||
-		    low < 0xDC00 || low > 0xDFFF)
+		if (rest.len < 6 || rest.p[0] != '\\' || rest.p[1] != 'u' ||
+			!hex4(slice_from(rest, 2), &low) || low < 0xDC00 || low > 0xDFFF)
 			return false;
 		p->pos += 6;
 		c = 0x10000 + ((c - 0xD800) << 10 | (low - 0xDC00));
@@ -259,7 +275,8 @@ take_string(struct parser *p, struct slice *out)
 	size_t from = p->pos, end = from + 1, len = 0;
 	char *buf;
 
-	/* Room for this text alone: a filter of many texts must not cost the square of its length. */
+	/* Room for this text alone: a filter of many texts must not cost the square of its length.
+	 */
 	while (end < p->text.len && p->text.p[end] != '"')
 		end += p->text.p[end] == '\\' ? 2 : 1;
 	buf = arena_alloc(p->a, end - from);
@@ -339,7 +356,8 @@ take_literal(struct parser *p, struct literal *out)
 		}
 	out->kind = is_number(out->text) ? LITERAL_NUMBER : LITERAL_BARE;
 	if (out->kind == LITERAL_BARE && p->dialect != DIALECT_TOLERANT)
-		return BAD(p, out->at, "\"%.*s\" is no JSON value: a text stands in quotes", SHOW(out->text));
+		return BAD(p, out->at, "\"%.*s\" is no JSON value: a text stands in quotes",
+			SHOW(out->text));
 	return RC_OK;
 }
 
@@ -349,8 +367,8 @@ static enum rc
 bad_literal(const struct parser *p, const struct attr *attr, const struct literal *lit)
 {
 	return fail(p->err, RC_INVALID_FILTER, name_of(p, attr),
-		"at character %zu: \"%.*s\" is no value of this attribute, whose type is %s", lit->at + 1,
-		SHOW(lit->text), type_names[attr->type]);
+		"at character %zu: \"%.*s\" is no value of this attribute, whose type is %s",
+		lit->at + 1, SHOW(lit->text), type_names[attr->type]);
 }
 
 static bool
@@ -413,8 +431,9 @@ decimal_of(const struct parser *p, const struct literal *lit, struct node *v)
 static bool
 datetime_of(const struct parser *p, const struct literal *lit, struct node *v)
 {
-	return (lit->kind == LITERAL_TEXT || (lit->kind == LITERAL_BARE && p->dialect == DIALECT_TOLERANT)) &&
-		datetime_parse(lit->text, &v->ticks);
+	return (lit->kind == LITERAL_TEXT ||
+		       (lit->kind == LITERAL_BARE && p->dialect == DIALECT_TOLERANT)) &&
+	       datetime_parse(lit->text, &v->ticks);
 }
 
 static bool
@@ -424,8 +443,12 @@ binary_of(const struct parser *p, const struct literal *lit, struct node *v)
 }
 
 static bool (*const convert[])(const struct parser *, const struct literal *, struct node *) = {
-	[ATTR_STRING] = text_of, [ATTR_BOOLEAN] = boolean_of, [ATTR_INTEGER] = integer_of,
-	[ATTR_DECIMAL] = decimal_of, [ATTR_DATETIME] = datetime_of, [ATTR_BINARY] = binary_of,
+	[ATTR_STRING] = text_of,
+	[ATTR_BOOLEAN] = boolean_of,
+	[ATTR_INTEGER] = integer_of,
+	[ATTR_DECIMAL] = decimal_of,
+	[ATTR_DATETIME] = datetime_of,
+	[ATTR_BINARY] = binary_of,
 	[ATTR_REFERENCE] = text_of,
 };
 
@@ -461,10 +484,11 @@ static bool
 is_computed_ref(const struct attr *attr)
 {
 	return attr->parent != NULL && slice_eq(attr->name, SLICE("$ref")) &&
-		(attr->parent->source == SOURCE_MEMBERS || attr->parent->source == SOURCE_GROUPS);
+	       (attr->parent->source == SOURCE_MEMBERS || attr->parent->source == SOURCE_GROUPS);
 }
 
-/* The attribute that a comparison with a complex one is about: RFC 7644's examples write `emails co "x"`. */
+/* The attribute that a comparison with a complex one is about: RFC 7644's examples write `emails co
+ * "x"`. */
 static enum rc
 comparable(struct parser *p, const struct attr **attr, size_t at)
 {
@@ -472,10 +496,12 @@ comparable(struct parser *p, const struct attr **attr, size_t at)
 
 	if ((*attr)->type != ATTR_COMPLEX)
 		return RC_OK;
-	value = (*attr)->multi || p->dialect == DIALECT_TOLERANT ? attr_sub(*attr, SLICE("value")) : NULL;
+	value = (*attr)->multi || p->dialect == DIALECT_TOLERANT ? attr_sub(*attr, SLICE("value"))
+								 : NULL;
 	if (value == NULL)
 		return fail(p->err, RC_INVALID_FILTER, name_of(p, *attr),
-			"at character %zu: a complex attribute has no value to compare: name a sub-attribute",
+			"at character %zu: a complex attribute has no value to compare: name a "
+			"sub-attribute",
 			at + 1);
 	*attr = value;
 	return RC_OK;
@@ -505,7 +531,8 @@ compare(struct parser *p, const struct attr *attr, size_t row, size_t at, const 
 			operators[row].name.p, type_names[attr->type]);
 	if ((p->type != NULL && attr == p->type->meta_location) || is_computed_ref(attr))
 		return fail(p->err, RC_INVALID_FILTER, name_of(p, attr),
-			"at character %zu: the address depends on the request and is not compared: use the id",
+			"at character %zu: the address depends on the request and is not compared: "
+			"use the id",
 			at + 1);
 	value = node_new(p->a, attr, NODE_VALUE);
 	if (!convert[attr->type](p, lit, value))
@@ -516,9 +543,11 @@ compare(struct parser *p, const struct attr *attr, size_t row, size_t at, const 
 	f->value = value;
 	if ((TYPE_BIT(attr->type) & TEXTS) != 0)
 		/* RFC 7643 section 3: URIs of schemas compare without case. */
-		f->prepared = p->type != NULL && attr == p->type->schemas ? text_fold(p->a, value->text)
-			: text_prepare(p->a, attr, value->text);
-	f->by_id = f->op == FILTER_EQ && attr->parent != NULL &&
+		f->prepared = p->type != NULL && attr == p->type->schemas
+				      ? text_fold(p->a, value->text)
+				      : text_prepare(p->a, attr, value->text);
+	f->by_id =
+		f->op == FILTER_EQ && attr->parent != NULL &&
 		(attr->parent->source == SOURCE_MEMBERS || attr->parent->source == SOURCE_GROUPS) &&
 		slice_eq(attr->name, SLICE("value"));
 	*out = f;
@@ -575,7 +604,8 @@ element_tail(struct parser *p, const struct attr *attr, struct filter **inside)
 	enum rc rc;
 
 	if (p->dialect != DIALECT_TOLERANT)
-		return BAD(p, at, "a sub-attribute behind a bracket is not in the grammar: put it inside");
+		return BAD(p, at,
+			"a sub-attribute behind a bracket is not in the grammar: put it inside");
 	p->pos++;
 	name = take_run(p);
 	sub = path_attr_below(attr, name);
@@ -600,7 +630,8 @@ element(struct parser *p, const struct attr *attr, struct filter **out)
 		return BAD(p, at, "brackets do not nest");
 	if (attr->type != ATTR_COMPLEX && !attr->multi)
 		return fail(p->err, RC_INVALID_FILTER, name_of(p, attr),
-			"at character %zu: a simple attribute has no values to choose from", at + 1);
+			"at character %zu: a simple attribute has no values to choose from",
+			at + 1);
 	if ((rc = deeper(p)) != RC_OK)
 		return rc;
 	p->pos++;
@@ -628,14 +659,17 @@ term(struct parser *p, struct filter **out)
 
 	if (path.len == 0)
 		return BAD(p, at, "an attribute is expected");
-	attr = p->scope != NULL ? path_attr_below(p->scope, path) : path_attr(p->type, path, p->dialect);
+	attr = p->scope != NULL ? path_attr_below(p->scope, path)
+				: path_attr(p->type, path, p->dialect);
 	if (attr == NULL || attr->parent == NULL)
 		return fail(p->err, RC_INVALID_FILTER, arena_printf(p->a, "%.*s", SHOW(path)),
 			"at character %zu: there is no such attribute", at + 1);
 	/* A filter on what is never returned would tell it bit by bit. */
 	if (attr->returned == RETURNED_NEVER)
 		return fail(p->err, RC_INVALID_FILTER, name_of(p, attr),
-			"at character %zu: the attribute is never returned and can't be filtered on", at + 1);
+			"at character %zu: the attribute is never returned and can't be filtered "
+			"on",
+			at + 1);
 	if (peek(p) == '[')
 		return element(p, attr, out);
 	return operation(p, attr, at, out);
@@ -682,8 +716,8 @@ factor(struct parser *p, struct filter **out)
 	return term(p, out);
 }
 
-/* Takes "and" or "or" when it is what comes next. In front of it and behind it there are blanks, but for a parenthesis in
- * DIALECT_TOLERANT. */
+/* Takes "and" or "or" when it is what comes next. In front of it and behind it there are blanks,
+ * but for a parenthesis in DIALECT_TOLERANT. */
 static enum rc
 take_keyword(struct parser *p, struct slice keyword, bool *taken)
 {
@@ -744,10 +778,11 @@ parse_all(struct parser *p, struct filter **out)
 	enum rc rc;
 
 	if (p->text.len > FILTER_LENGTH_MAX)
-		return fail(p->err, RC_INVALID_FILTER, "filter", "a filter is at most %d bytes long",
-			FILTER_LENGTH_MAX);
+		return fail(p->err, RC_INVALID_FILTER, "filter",
+			"a filter is at most %d bytes long", FILTER_LENGTH_MAX);
 	if (!text_valid(p->text))
-		return fail(p->err, RC_INVALID_FILTER, "filter", "the filter is not well-formed UTF-8");
+		return fail(
+			p->err, RC_INVALID_FILTER, "filter", "the filter is not well-formed UTF-8");
 	if ((rc = parse_or(p, out)) != RC_OK)
 		return rc;
 	if (!at_end(p))
@@ -766,8 +801,8 @@ filter_parse(struct arena *a, const struct schema_set *set, const struct resourc
 }
 
 enum rc
-filter_parse_element(struct arena *a, const struct attr *attr, struct slice text, enum dialect dialect,
-	struct filter **out, struct err *err)
+filter_parse_element(struct arena *a, const struct attr *attr, struct slice text,
+	enum dialect dialect, struct filter **out, struct err *err)
 {
 	struct parser p = { .a = a, .scope = attr, .dialect = dialect, .text = text, .err = err };
 

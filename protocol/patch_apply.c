@@ -15,9 +15,10 @@ struct apply {
 	size_t spent; /* of PATCH_STEPS_MAX */
 	struct chosen {
 		struct chosen *next;
-		const struct attr *attr;     /* the list */
-		const struct node *element;  /* that this patch made primary; may have left the list */
-	} *chosen;
+		const struct attr *attr; /* the list */
+		const struct node
+			*element; /* that this patch made primary; may have left the list */
+	} * chosen;
 	struct err *err;
 };
 
@@ -36,14 +37,16 @@ spend(struct apply *ap, size_t steps)
 	if (ap->spent <= PATCH_STEPS_MAX)
 		return RC_OK;
 	return fail(ap->err, RC_TOO_LARGE, "Operations",
-		"the operations compare more than %d values of this resource: send them in smaller requests",
+		"the operations compare more than %d values of this resource: send them in smaller "
+		"requests",
 		PATCH_STEPS_MAX);
 }
 
 static enum rc
 immutable(struct apply *ap, const struct attr *attr)
 {
-	return fail(ap->err, RC_MUTABILITY, name_of(ap, attr), "the attribute is immutable and has a value");
+	return fail(ap->err, RC_MUTABILITY, name_of(ap, attr),
+		"the attribute is immutable and has a value");
 }
 
 /* ---- Objects ---- */
@@ -54,7 +57,8 @@ object_of(struct apply *ap, const struct attr *attr)
 	return attr->parent == ap->root->attr ? ap->root : node_find(ap->root, attr->parent);
 }
 
-/* Takes attr's value away, and what is above it as far as it has become empty: an extension without a value is not there. */
+/* Takes attr's value away, and what is above it as far as it has become empty: an extension without
+ * a value is not there. */
 static enum rc
 take_away(struct apply *ap, const struct attr *attr)
 {
@@ -110,9 +114,11 @@ put(struct apply *ap, struct node *object, const struct node *value, bool add)
 static struct node *
 primary_of(const struct node *element)
 {
-	const struct attr *primary = element->kind == NODE_OBJECT ? attr_sub(element->attr, SLICE("primary")) : NULL;
+	const struct attr *primary =
+		element->kind == NODE_OBJECT ? attr_sub(element->attr, SLICE("primary")) : NULL;
 
-	return primary != NULL && primary->type == ATTR_BOOLEAN ? node_child(element, primary) : NULL;
+	return primary != NULL && primary->type == ATTR_BOOLEAN ? node_child(element, primary)
+								: NULL;
 }
 
 static bool
@@ -123,8 +129,8 @@ is_primary(const struct node *element)
 	return primary != NULL && primary->boolean;
 }
 
-/* RFC 7644 section 3.5.2: a value that becomes primary takes that from the others. Two of them in one request
- * contradict each other. Called when an operation says that the element is primary. */
+/* RFC 7644 section 3.5.2: a value that becomes primary takes that from the others. Two of them in
+ * one request contradict each other. Called when an operation says that the element is primary. */
 static enum rc
 make_primary(struct apply *ap, struct node *list, const struct node *element)
 {
@@ -174,7 +180,7 @@ same_element(const struct node *a, const struct node *b)
 	if (node_equal(a, b))
 		return true;
 	return a->kind == NODE_OBJECT && same_sub(a, b, SLICE("value"), true) &&
-		same_sub(a, b, SLICE("type"), false);
+	       same_sub(a, b, SLICE("type"), false);
 }
 
 static enum rc
@@ -328,14 +334,16 @@ apply_list_take(struct apply *ap, const struct patch_step *s)
 
 /* ---- Steps on the elements that a filter chooses ---- */
 
-/* The eq terms of a filter that is a conjunction of them, as subs of element; false for another filter. */
+/* The eq terms of a filter that is a conjunction of them, as subs of element; false for another
+ * filter. */
 static bool
 fill_from_filter(struct apply *ap, const struct filter *f, struct node *element)
 {
 	if (f->kind == FILTER_AND)
-		return fill_from_filter(ap, f->left, element) && fill_from_filter(ap, f->right, element);
+		return fill_from_filter(ap, f->left, element) &&
+		       fill_from_filter(ap, f->right, element);
 	if (f->kind != FILTER_COMPARE || f->op != FILTER_EQ || f->attr->parent != element->attr ||
-	    f->attr->multi || f->attr->mutability == ATTR_READ_ONLY)
+		f->attr->multi || f->attr->mutability == ATTR_READ_ONLY)
 		return false;
 	if (node_child(element, f->attr) == NULL)
 		node_insert(element, node_copy(ap->a, f->value));
@@ -349,8 +357,9 @@ only_labels(const struct node *element)
 	bool has_value = attr_sub(element->attr, SLICE("value")) != NULL;
 
 	for (const struct node *c = element->child; c != NULL; c = c->next)
-		if (!slice_eq(c->attr->name, SLICE("type")) && !slice_eq(c->attr->name, SLICE("primary")) &&
-		    !(has_value && slice_eq(c->attr->name, SLICE("display"))))
+		if (!slice_eq(c->attr->name, SLICE("type")) &&
+			!slice_eq(c->attr->name, SLICE("primary")) &&
+			!(has_value && slice_eq(c->attr->name, SLICE("display"))))
 			return false;
 	return true;
 }
@@ -371,7 +380,8 @@ element_unset(struct apply *ap, const struct patch_step *s, struct node *list, s
 		return immutable(ap, s->sub);
 	forget_ref(e, s->sub);
 	node_remove(e, old);
-	/* An IdP that clears emails[type eq "work"].value wants no e-mail left that has a type alone. */
+	/* An IdP that clears emails[type eq "work"].value wants no e-mail left that has a type
+	 * alone. */
 	if (e->child == NULL || (ap->patch->dialect == DIALECT_TOLERANT && only_labels(e)))
 		node_remove(list, e);
 	return RC_OK;
@@ -420,7 +430,8 @@ element_replace(struct apply *ap, const struct patch_step *s, struct node *list,
 static enum rc
 no_target(struct apply *ap, const struct patch_step *s)
 {
-	return fail(ap->err, RC_NO_TARGET, name_of(ap, s->attr), "no value meets the filter of the path");
+	return fail(ap->err, RC_NO_TARGET, name_of(ap, s->attr),
+		"no value meets the filter of the path");
 }
 
 /* RFC 7644 has noTarget here; what Entra expects is an element with the filter's own terms. */
@@ -452,9 +463,12 @@ make_element(struct apply *ap, const struct patch_step *s)
 static enum rc
 apply_element(struct apply *ap, const struct patch_step *s)
 {
-	static enum rc (*const act[])(struct apply *, const struct patch_step *, struct node *, struct node *) = {
-		[PATCH_ELEMENT_SET] = element_set, [PATCH_ELEMENT_UNSET] = element_unset,
-		[PATCH_ELEMENT_REPLACE] = element_replace, [PATCH_ELEMENT_MERGE] = element_merge,
+	static enum rc (*const act[])(
+		struct apply *, const struct patch_step *, struct node *, struct node *) = {
+		[PATCH_ELEMENT_SET] = element_set,
+		[PATCH_ELEMENT_UNSET] = element_unset,
+		[PATCH_ELEMENT_REPLACE] = element_replace,
+		[PATCH_ELEMENT_MERGE] = element_merge,
 	};
 	struct node *list = node_find(ap->root, s->attr), *next;
 	bool found = false, match;

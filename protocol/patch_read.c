@@ -39,7 +39,8 @@ struct target {
 enum { SHOWN = 64 };
 #define SHOW(s) SLICE_ARG(slice_clip((s), SHOWN))
 
-static enum rc read_target(struct reader *r, enum patch_op op, const struct target *t, const json_t *value);
+static enum rc read_target(
+	struct reader *r, enum patch_op op, const struct target *t, const json_t *value);
 
 static bool
 tolerant(const struct reader *r)
@@ -55,11 +56,13 @@ name_of(struct reader *r, const struct attr *attr)
 	return arena_printf(r->a, "%.*s", SLICE_ARG(path));
 }
 
-/* null, [] and no value at all are one state (RFC 7643 section 2.5); IdPs clear with an empty text. */
+/* null, [] and no value at all are one state (RFC 7643 section 2.5); IdPs clear with an empty text.
+ */
 static bool
 is_nothing(const struct reader *r, const json_t *json)
 {
-	if (json == NULL || json_is_null(json) || (json_is_array(json) && json_array_size(json) == 0))
+	if (json == NULL || json_is_null(json) ||
+		(json_is_array(json) && json_array_size(json) == 0))
 		return true;
 	return tolerant(r) && json_is_string(json) && json_string_length(json) == 0;
 }
@@ -110,7 +113,8 @@ wrap(struct reader *r, const json_t *json)
 	return list;
 }
 
-/* The ids that a filter like `value eq "a" or value eq "b"` names; false when it is of another kind. */
+/* The ids that a filter like `value eq "a" or value eq "b"` names; false when it is of another
+ * kind. */
 static bool
 ids_of_filter(const struct filter *f, struct member_ids *ids)
 {
@@ -144,7 +148,8 @@ read_members(struct reader *r, enum patch_op op, const struct target *t, const j
 
 	/* RFC 7643 section 4.2: what is inside a member is immutable. */
 	if (t->sub != NULL || (t->filter != NULL && op != OP_REMOVE))
-		return fail(r->err, RC_MUTABILITY, t->sub != NULL ? name_of(r, t->sub) : name_of(r, t->attr),
+		return fail(r->err, RC_MUTABILITY,
+			t->sub != NULL ? name_of(r, t->sub) : name_of(r, t->attr),
 			"a member is immutable: it is removed and added, not changed");
 	if (op == OP_REMOVE && value != NULL && !json_is_null(value) && !tolerant(r))
 		return fail(r->err, RC_INVALID_VALUE, name_of(r, t->attr),
@@ -160,7 +165,7 @@ read_members(struct reader *r, enum patch_op op, const struct target *t, const j
 	if (op == OP_ADD && r->options->dialect == DIALECT_STRICT && json_is_object(value))
 		value = wrap(r, value);
 	if (!is_nothing(r, value) &&
-	    (rc = members_read(r->a, t->attr, value, r->options, &ids, r->err)) != RC_OK)
+		(rc = members_read(r->a, t->attr, value, r->options, &ids, r->err)) != RC_OK)
 		return rc;
 	if (op == OP_REPLACE)
 		edit_new(r, ids.count == 0 ? MEMBER_REMOVE_ALL : MEMBER_REPLACE_ALL)->members = ids;
@@ -188,7 +193,8 @@ drop_schema(struct reader *r, struct slice urn)
 	struct target t = { .attr = container };
 
 	if (slice_caseeq(urn, r->type->core->urn) || (container != NULL && container->required))
-		return fail(r->err, RC_MUTABILITY, "schemas", "the schema \"%.*s\" can't be removed", SHOW(urn));
+		return fail(r->err, RC_MUTABILITY, "schemas",
+			"the schema \"%.*s\" can't be removed", SHOW(urn));
 	if (container != NULL)
 		step_new(r, PATCH_UNSET, &t);
 	return RC_OK;
@@ -219,10 +225,12 @@ drop_schemas(struct reader *r, const json_t *keep, const json_t *take, const str
 	enum rc rc;
 
 	for (size_t i = 0; i <= r->type->extension_count; i++) {
-		struct slice urn = i == 0 ? r->type->core->urn : r->type->extensions[i - 1].schema->urn;
+		struct slice urn =
+			i == 0 ? r->type->core->urn : r->type->extensions[i - 1].schema->urn;
 
-		if ((keep != NULL && !list_names(keep, urn)) || (take != NULL && list_names(take, urn)) ||
-		    (filter != NULL && filter_takes(r, filter, urn)))
+		if ((keep != NULL && !list_names(keep, urn)) ||
+			(take != NULL && list_names(take, urn)) ||
+			(filter != NULL && filter_takes(r, filter, urn)))
 			if ((rc = drop_schema(r, urn)) != RC_OK)
 				return rc;
 	}
@@ -237,22 +245,26 @@ read_schemas(struct reader *r, enum patch_op op, const struct target *t, const j
 	if (op == OP_REMOVE && t->filter != NULL)
 		return drop_schemas(r, NULL, NULL, t->filter);
 	if (op == OP_REMOVE && !(tolerant(r) && json_is_array(value)))
-		return fail(r->err, RC_MUTABILITY, "schemas", "the schemas of a resource can't be removed");
+		return fail(r->err, RC_MUTABILITY, "schemas",
+			"the schemas of a resource can't be removed");
 	if (t->filter != NULL || !json_is_array(value))
-		return fail(r->err, RC_INVALID_VALUE, "schemas", "the value is an array of schema URNs");
+		return fail(r->err, RC_INVALID_VALUE, "schemas",
+			"the value is an array of schema URNs");
 	for (size_t i = 0; i < json_array_size(value); i++) {
 		const json_t *one = json_array_get(value, i);
 
 		if (!json_is_string(one))
 			return fail(r->err, RC_INVALID_VALUE, "schemas", "a schema URN is a text");
 		if (!tolerant(r) && !slice_caseeq(json_text(one), r->type->core->urn) &&
-		    container_of(r->type, json_text(one)) == NULL)
-			return fail(r->err, RC_INVALID_VALUE, "schemas", "a %.*s has no schema \"%.*s\"",
-				SLICE_ARG(r->type->name), SHOW(json_text(one)));
+			container_of(r->type, json_text(one)) == NULL)
+			return fail(r->err, RC_INVALID_VALUE, "schemas",
+				"a %.*s has no schema \"%.*s\"", SLICE_ARG(r->type->name),
+				SHOW(json_text(one)));
 	}
 	/* An added URN shows once the extension has a value. */
 	return op == OP_ADD ? RC_OK
-		: drop_schemas(r, op == OP_REPLACE ? value : NULL, op == OP_REMOVE ? value : NULL, NULL);
+			    : drop_schemas(r, op == OP_REPLACE ? value : NULL,
+				      op == OP_REMOVE ? value : NULL, NULL);
 }
 
 /* ---- Values ---- */
@@ -261,13 +273,16 @@ read_schemas(struct reader *r, enum patch_op op, const struct target *t, const j
 static const json_t *
 unwrap(const struct reader *r, const json_t *json)
 {
-	return tolerant(r) && json_is_array(json) && json_array_size(json) == 1 ? json_array_get(json, 0) : json;
+	return tolerant(r) && json_is_array(json) && json_array_size(json) == 1
+		       ? json_array_get(json, 0)
+		       : json;
 }
 
 static enum rc
 no_value(struct reader *r, const struct attr *attr)
 {
-	return fail(r->err, RC_MUTABILITY, name_of(r, attr), "the attribute is required and can't be removed");
+	return fail(r->err, RC_MUTABILITY, name_of(r, attr),
+		"the attribute is required and can't be removed");
 }
 
 static enum rc
@@ -324,13 +339,14 @@ unknown_member(struct reader *r, const struct attr *complex, const char *name)
 
 	if (tolerant(r))
 		return RC_OK;
-	return fail(r->err, r->options->dialect == DIALECT_INTEROP ? RC_INVALID_SYNTAX : RC_INVALID_PATH,
+	return fail(r->err,
+		r->options->dialect == DIALECT_INTEROP ? RC_INVALID_SYNTAX : RC_INVALID_PATH,
 		arena_printf(r->a, "%.*s", SHOW(text)), "%s has no such attribute",
 		complex->parent == NULL ? "the resource" : name_of(r, complex));
 }
 
-/* What a member of a value says about attr. Read-only members come along when a client sends back what it
- * read. */
+/* What a member of a value says about attr. Read-only members come along when a client sends back
+ * what it read. */
 static enum rc
 read_member(struct reader *r, enum patch_op op, const struct target *t, const json_t *value)
 {
@@ -341,8 +357,9 @@ read_member(struct reader *r, enum patch_op op, const struct target *t, const js
 	return read_target(r, op, t, value);
 }
 
-/* A complex attribute with one value, of which the sub-attributes that are named change (RFC 7644 section
- * 3.5.2.3): each is a step of its own. An id goes first: setting it takes the old $ref along. */
+/* A complex attribute with one value, of which the sub-attributes that are named change (RFC 7644
+ * section 3.5.2.3): each is a step of its own. An id goes first: setting it takes the old $ref
+ * along. */
 static enum rc
 read_complex(struct reader *r, enum patch_op op, const struct target *t, const json_t *value)
 {
@@ -351,12 +368,13 @@ read_complex(struct reader *r, enum patch_op op, const struct target *t, const j
 	enum rc rc;
 
 	for (int ids_first = 1; ids_first >= 0; ids_first--)
-		json_object_foreach(json_unconst(value), name, member) {
+		json_object_foreach (json_unconst(value), name, member) {
 			const struct attr *attr = path_attr_below(t->attr, slice_of(name));
 			struct target sub = { .bare = true };
 
 			if (attr == NULL) {
-				if (ids_first == 1 && (rc = unknown_member(r, t->attr, name)) != RC_OK)
+				if (ids_first == 1 &&
+					(rc = unknown_member(r, t->attr, name)) != RC_OK)
 					return rc;
 				continue;
 			}
@@ -392,7 +410,9 @@ static enum rc
 read_whole_list(struct reader *r, enum patch_op op, const struct target *t, const json_t *value)
 {
 	static const enum patch_verb verbs[] = {
-		[OP_ADD] = PATCH_LIST_ADD, [OP_REPLACE] = PATCH_LIST_REPLACE, [OP_REMOVE] = PATCH_LIST_TAKE,
+		[OP_ADD] = PATCH_LIST_ADD,
+		[OP_REPLACE] = PATCH_LIST_REPLACE,
+		[OP_REMOVE] = PATCH_LIST_TAKE,
 	};
 	struct node *list;
 	enum rc rc;
@@ -419,20 +439,24 @@ read_element(struct reader *r, enum patch_op op, const struct target *t, const j
 		if (r->options->dialect == DIALECT_INTEROP)
 			return fail(r->err, RC_INVALID_PATH, name_of(r, t->attr),
 				"a filter in a path is followed by a sub-attribute");
-		if ((rc = element_read(r->a, t->attr, unwrap(r, value), r->options, &n, r->err)) != RC_OK)
+		if ((rc = element_read(r->a, t->attr, unwrap(r, value), r->options, &n, r->err)) !=
+			RC_OK)
 			return rc;
-	} else if ((rc = value_read(r->a, t->sub, t->sub->multi ? value : unwrap(r, value), r->options, &n,
-	    r->err)) != RC_OK) {
+	} else if ((rc = value_read(r->a, t->sub, t->sub->multi ? value : unwrap(r, value),
+			    r->options, &n, r->err)) != RC_OK) {
 		return rc;
 	}
 	if (n == NULL)
 		return op == OP_REPLACE || t->sub != NULL ? unset(r, t, true) : RC_OK;
-	s = step_new(r, t->sub != NULL ? PATCH_ELEMENT_SET
-		: op == OP_ADD ? PATCH_ELEMENT_MERGE : PATCH_ELEMENT_REPLACE, t);
+	s = step_new(r,
+		t->sub != NULL ? PATCH_ELEMENT_SET
+		: op == OP_ADD ? PATCH_ELEMENT_MERGE
+			       : PATCH_ELEMENT_REPLACE,
+		t);
 	s->value = n;
 	s->add = op == OP_ADD;
-	/* RFC 7644 section 3.5.2.3: what attr.sub does not find is added. A filter that finds nothing is an error there,
-	 * but Entra counts on the element being made. */
+	/* RFC 7644 section 3.5.2.3: what attr.sub does not find is added. A filter that finds
+	 * nothing is an error there, but Entra counts on the element being made. */
 	s->may_make = t->filter == NULL || (tolerant(r) && (t->sub != NULL || op == OP_ADD));
 	return RC_OK;
 }
@@ -443,11 +467,13 @@ read_remove(struct reader *r, const struct target *t, const json_t *value)
 	if (value == NULL || json_is_null(value))
 		return unset(r, t, tolerant(r) || t->filter == NULL);
 	if (!tolerant(r))
-		return fail(r->err, RC_INVALID_VALUE, name_of(r, t->attr), "\"remove\" has no value");
+		return fail(
+			r->err, RC_INVALID_VALUE, name_of(r, t->attr), "\"remove\" has no value");
 	/* Beside a filter or a single attribute the value repeats what was there. */
 	if (t->attr->multi && t->filter == NULL && t->sub == NULL)
-		return json_is_array(value) && json_array_size(value) == 0 ? RC_OK
-			: read_whole_list(r, OP_REMOVE, t, value);
+		return json_is_array(value) && json_array_size(value) == 0
+			       ? RC_OK
+			       : read_whole_list(r, OP_REMOVE, t, value);
 	return unset(r, t, true);
 }
 
@@ -495,8 +521,10 @@ read_target(struct reader *r, enum patch_op op, const struct target *t, const js
 static enum rc
 no_attribute(struct reader *r, struct slice path)
 {
-	/* The interop profile refuses what no schema defines so; RFC 7644 has a scimType for paths. */
-	return fail(r->err, r->options->dialect == DIALECT_INTEROP ? RC_INVALID_SYNTAX : RC_INVALID_PATH,
+	/* The interop profile refuses what no schema defines so; RFC 7644 has a scimType for paths.
+	 */
+	return fail(r->err,
+		r->options->dialect == DIALECT_INTEROP ? RC_INVALID_SYNTAX : RC_INVALID_PATH,
 		arena_printf(r->a, "%.*s", SHOW(path)), "a %.*s has no such attribute",
 		SLICE_ARG(r->type->name));
 }
@@ -542,14 +570,16 @@ read_value_path(struct reader *r, struct slice path, size_t open, struct target 
 	enum rc rc;
 
 	if (!bracket_end(path, open, &close))
-		return fail(r->err, RC_INVALID_PATH, "path", "the bracket in \"%.*s\" is not closed", SHOW(path));
+		return fail(r->err, RC_INVALID_PATH, "path",
+			"the bracket in \"%.*s\" is not closed", SHOW(path));
 	if ((rc = read_plain_path(r, (struct slice){ path.p, open }, out)) != RC_OK)
 		return rc;
 	if (!out->attr->multi || out->sub != NULL)
 		return fail(r->err, RC_INVALID_PATH, name_of(r, out->attr),
 			"a filter stands behind a multi-valued attribute only");
 	rc = filter_parse_element(r->a, out->attr,
-		(struct slice){ path.p + open + 1, close - open - 1 }, r->options->dialect, &filter, r->err);
+		(struct slice){ path.p + open + 1, close - open - 1 }, r->options->dialect, &filter,
+		r->err);
 	if (rc != RC_OK)
 		return rc;
 	out->filter = filter;
@@ -558,7 +588,9 @@ read_value_path(struct reader *r, struct slice path, size_t open, struct target 
 		return RC_OK;
 	if (rest.p[0] != '.')
 		return fail(r->err, RC_INVALID_PATH, "path",
-			"behind the bracket of \"%.*s\" stands a dot and a sub-attribute, or nothing", SHOW(path));
+			"behind the bracket of \"%.*s\" stands a dot and a sub-attribute, or "
+			"nothing",
+			SHOW(path));
 	if (out->attr->type == ATTR_COMPLEX)
 		out->sub = path_attr_below(out->attr, slice_from(rest, 1));
 	return out->sub != NULL ? RC_OK : no_attribute(r, path);
@@ -573,7 +605,7 @@ read_path(struct reader *r, struct slice path, struct target *out)
 		return fail(r->err, RC_INVALID_PATH, "path", "a path is at most %d bytes long",
 			FILTER_LENGTH_MAX);
 	return open != NULL ? read_value_path(r, path, (size_t)(open - path.p), out)
-		: read_plain_path(r, path, out);
+			    : read_plain_path(r, path, out);
 }
 
 /* ---- Operations ---- */
@@ -589,15 +621,17 @@ read_pathless(struct reader *r, enum patch_op op, const json_t *value)
 
 	value = unwrap(r, value);
 	if (!json_is_object(value))
-		return fail(r->err, RC_INVALID_VALUE, "value", "without a path the value is an object of attributes");
-	json_object_foreach(json_unconst(value), name, member) {
+		return fail(r->err, RC_INVALID_VALUE, "value",
+			"without a path the value is an object of attributes");
+	json_object_foreach (json_unconst(value), name, member) {
 		struct target t = { .bare = true };
 		struct slice key = slice_of(name);
 
 		if (!tolerant(r) || (strchr(name, '[') == NULL &&
-		    path_attr(r->type, key, r->options->dialect) == NULL)) {
+					    path_attr(r->type, key, r->options->dialect) == NULL)) {
 			t.attr = attr_sub(r->type->root, key);
-			if (t.attr == NULL && (rc = unknown_member(r, r->type->root, name)) != RC_OK)
+			if (t.attr == NULL &&
+				(rc = unknown_member(r, r->type->root, name)) != RC_OK)
 				return rc;
 			if (t.attr == NULL)
 				continue;
@@ -620,12 +654,13 @@ read_op(struct reader *r, const json_t *operation, enum patch_op *out)
 		return fail(r->err, RC_INVALID_SYNTAX, "op", "an operation has an \"op\", a text");
 	name = json_text(op);
 	for (size_t i = 0; i < sizeof(op_names) / sizeof(op_names[0]); i++)
-		if (tolerant(r) ? slice_caseeq(name, op_names[i].name) : slice_eq(name, op_names[i].name)) {
+		if (tolerant(r) ? slice_caseeq(name, op_names[i].name)
+				: slice_eq(name, op_names[i].name)) {
 			*out = op_names[i].op;
 			return RC_OK;
 		}
-	return fail(r->err, RC_INVALID_SYNTAX, "op", "\"%.*s\" is none of \"add\", \"remove\" and \"replace\"",
-		SHOW(name));
+	return fail(r->err, RC_INVALID_SYNTAX, "op",
+		"\"%.*s\" is none of \"add\", \"remove\" and \"replace\"", SHOW(name));
 }
 
 static enum rc
@@ -642,19 +677,22 @@ read_operation(struct reader *r, const json_t *operation)
 		return rc;
 	path = json_member(operation, "path");
 	value = json_member(operation, "value");
-	if (json_is_null(path) || (tolerant(r) && json_is_string(path) && json_string_length(path) == 0))
+	if (json_is_null(path) ||
+		(tolerant(r) && json_is_string(path) && json_string_length(path) == 0))
 		path = NULL;
 	if (path == NULL && r->options->dialect == DIALECT_INTEROP)
 		return fail(r->err, RC_INVALID_SYNTAX, "path", "an operation has a path");
 	if (path == NULL && op == OP_REMOVE)
 		return fail(r->err, RC_NO_TARGET, "path", "\"remove\" has a path");
 	if (value == NULL && op != OP_REMOVE)
-		return fail(r->err, RC_INVALID_VALUE, "value", "\"add\" and \"replace\" have a value");
+		return fail(
+			r->err, RC_INVALID_VALUE, "value", "\"add\" and \"replace\" have a value");
 	if (path == NULL)
 		return read_pathless(r, op, value);
 	if (!json_is_string(path))
 		return fail(r->err, RC_INVALID_PATH, "path", "a path is a text");
-	if ((rc = read_path(r, tolerant(r) ? slice_trim(json_text(path)) : json_text(path), &t)) != RC_OK)
+	if ((rc = read_path(r, tolerant(r) ? slice_trim(json_text(path)) : json_text(path), &t)) !=
+		RC_OK)
 		return rc;
 	return read_target(r, op, &t, value);
 }
@@ -668,15 +706,17 @@ check_message(const struct reader *r, const json_t *body, const json_t **operati
 	if (!json_is_object(body))
 		return fail(r->err, RC_INVALID_SYNTAX, "", "the body is an object");
 	if (!tolerant(r) && !(json_is_array(schemas) && list_names(schemas, SLICE(URN_PATCH_OP))))
-		return fail(r->err, RC_INVALID_SYNTAX, "schemas", "the body names the schema " URN_PATCH_OP);
+		return fail(r->err, RC_INVALID_SYNTAX, "schemas",
+			"the body names the schema " URN_PATCH_OP);
 	*operations = json_member(body, "Operations");
 	if (!json_is_array(*operations) || json_array_size(*operations) == 0)
 		return fail(r->err, RC_INVALID_SYNTAX, "Operations",
 			"the body has \"Operations\", an array of at least one operation");
 	n = json_array_size(*operations);
 	if (n > PATCH_OPERATIONS_MAX)
-		return fail(r->err, RC_TOO_LARGE, "Operations", "%zu operations are more than one PATCH may hold: %d",
-			n, PATCH_OPERATIONS_MAX);
+		return fail(r->err, RC_TOO_LARGE, "Operations",
+			"%zu operations are more than one PATCH may hold: %d", n,
+			PATCH_OPERATIONS_MAX);
 	return RC_OK;
 }
 
@@ -689,7 +729,8 @@ patch_name_operation(struct err *err, size_t operation, size_t count)
 		return;
 	len = strlen(err->detail);
 	if (len + 32 < sizeof(err->detail))
-		(void)snprintf(err->detail + len, sizeof(err->detail) - len, " (operation %zu)", operation);
+		(void)snprintf(err->detail + len, sizeof(err->detail) - len, " (operation %zu)",
+			operation);
 }
 
 enum rc
@@ -710,7 +751,8 @@ patch_read(struct arena *a, const struct schema_set *set, const struct resource_
 	r.patch->steps_end = &r.patch->steps;
 	r.patch->edits_end = &r.patch->edits;
 	for (r.operation = 1; r.operation <= r.patch->operations; r.operation++)
-		if ((rc = read_operation(&r, json_array_get(operations, r.operation - 1))) != RC_OK) {
+		if ((rc = read_operation(&r, json_array_get(operations, r.operation - 1))) !=
+			RC_OK) {
 			patch_name_operation(err, r.operation, r.patch->operations);
 			return rc;
 		}
@@ -721,7 +763,8 @@ patch_read(struct arena *a, const struct schema_set *set, const struct resource_
 struct slice
 patch_password(const struct patch *p)
 {
-	return p->password != NULL && !p->password_hashed ? p->password->text : (struct slice){ NULL, 0 };
+	return p->password != NULL && !p->password_hashed ? p->password->text
+							  : (struct slice){ NULL, 0 };
 }
 
 void

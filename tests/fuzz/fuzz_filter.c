@@ -1,4 +1,5 @@
-/* A filter of any bytes: parsed in each dialect, then matched. What strict takes, tolerant takes with the same meaning. */
+/* A filter of any bytes: parsed in each dialect, then matched. What strict takes, tolerant takes
+ * with the same meaning. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -65,7 +66,8 @@ build(struct world *w)
 	put_text(w, "emails.primary", NULL);
 	put_text(w, "meta.lastModified", NULL);
 	put_text(w, "x509Certificates.value", "\x01\x02");
-	put_text(w, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value", "0190-boss");
+	put_text(w, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
+		"0190-boss");
 }
 
 /* 1 match, 0 no match, -1 refused. */
@@ -103,8 +105,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (run(&w, text, DIALECT_INTEROP) != strict)
 		abort();
-	if (filter_parse_element(w.a, attr_find(w.user, SLICE("emails")), text, DIALECT_TOLERANT, &f, &err) == RC_OK)
-		(void)filter_match_element(f, node_find(w.root, attr_find(w.user, SLICE("emails")))->child, w.a);
+	if (filter_parse_element(w.a, attr_find(w.user, SLICE("emails")), text, DIALECT_TOLERANT,
+		    &f, &err) == RC_OK)
+		(void)filter_match_element(
+			f, node_find(w.root, attr_find(w.user, SLICE("emails")))->child, w.a);
 	arena_clear(w.a);
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* A PATCH body of any bytes against a fixed user and a group, in each dialect. Two copies of one resource come out
- * equal, and no empty object or list is left in them. */
+/* A PATCH body of any bytes against a fixed user and a group, in each dialect. Two copies of one
+ * resource come out equal, and no empty object or list is left in them. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char user_json[] =
-	"{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"userName\":\"ada\",\"active\":true,"
+	"{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"userName\":\"ada\","
+	"\"active\":true,"
 	"\"name\":{\"familyName\":\"O'Malley\",\"givenName\":\"Ada\"},\"title\":\"Guide\","
 	"\"emails\":[{\"value\":\"a@example.com\",\"type\":\"work\",\"primary\":true},"
 	"{\"value\":\"b@example.org\",\"type\":\"home\"}],"
@@ -29,7 +30,9 @@ struct world {
 static void
 build(struct world *w)
 {
-	static const char *const bodies[TYPE_COUNT] = { [TYPE_USER] = user_json, [TYPE_GROUP] = group_json };
+	static const char *const bodies[TYPE_COUNT] = {
+		[TYPE_USER] = user_json, [TYPE_GROUP] = group_json
+	};
 	struct read_options options = { DIALECT_TOLERANT };
 	struct err err;
 
@@ -42,7 +45,8 @@ build(struct world *w)
 		json_t *body;
 
 		if (json_read(w->fixed, slice_of(bodies[code]), &body, &err) != RC_OK ||
-		    resource_read(w->fixed, w->set, schema_type(w->set, code), body, &options, &in, &err) != RC_OK)
+			resource_read(w->fixed, w->set, schema_type(w->set, code), body, &options,
+				&in, &err) != RC_OK)
 			abort();
 		w->roots[code] = in.root;
 	}
@@ -59,7 +63,8 @@ check_shape(const struct node *n)
 	for (const struct node *c = n->child; c != NULL; c = c->next) {
 		if (n->kind == NODE_LIST ? c->attr != n->attr : c->attr->parent != n->attr)
 			abort();
-		for (const struct node *d = c->next; n->kind == NODE_OBJECT && d != NULL; d = d->next)
+		for (const struct node *d = c->next; n->kind == NODE_OBJECT && d != NULL;
+			d = d->next)
 			if (c->attr == d->attr)
 				abort();
 		check_shape(c);
@@ -75,7 +80,8 @@ run(struct world *w, uint8_t code, enum dialect dialect, const json_t *body)
 	struct patch *p;
 	enum rc rc;
 
-	if (patch_read(w->a, w->set, schema_type(w->set, code), body, &options, &p, &err) != RC_OK) {
+	if (patch_read(w->a, w->set, schema_type(w->set, code), body, &options, &p, &err) !=
+		RC_OK) {
 		if (err.detail[0] == '\0' || !text_valid(slice_of(err.detail)))
 			abort();
 		return;

@@ -1,5 +1,5 @@
-/* Runs a fuzz target over the files of its corpus, so that plain `make check` keeps what the fuzzer found.
- * CORPUS is the directory, below the source directory. */
+/* Runs a fuzz target over the files of its corpus, so that plain `make check` keeps what the fuzzer
+ * found. CORPUS is the directory, below the source directory. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
