@@ -3,15 +3,56 @@
 #include "base/banned.h"
 
 static bool
-is_media_type(struct slice type)
+takes(struct slice accept, struct slice subtype)
 {
-	const char *end = type.len > 0 ? memchr(type.p, ';', type.len) : NULL;
+	return http_accepts(accept, SLICE("application"), subtype);
+}
 
-	if (end != NULL)
-		type.len = (size_t)(end - type.p);
-	type = slice_trim(type);
-	return slice_caseeq(type, SLICE("application/scim+json")) ||
-		slice_caseeq(type, SLICE("application/json"));
+/* RFC 7644 section 3.8: application/scim+json, unless the client takes application/json alone. */
+struct slice
+answer_type(const struct request *rq)
+{
+	struct slice accept = rq->x->request.accept;
+
+	if (accept.p == NULL || takes(accept, SLICE("scim+json")) || !takes(accept, SLICE("json")))
+		return SLICE("application/scim+json");
+	return SLICE("application/json");
+}
+
+enum rc
+check_accept(const struct request *rq, struct err *err)
+{
+	struct slice accept = rq->x->request.accept;
+
+	if (accept.p == NULL || takes(accept, SLICE("scim+json")) || takes(accept, SLICE("json")))
+		return RC_OK;
+	return fail(err, RC_NOT_ACCEPTABLE, "Accept",
+		"must allow application/scim+json or application/json: nothing else is served");
+}
+
+/* One of the two, and in UTF-8 (RFC 8259 section 8.1). Other parameters say nothing to us. */
+static bool
+is_media_type(struct slice header)
+{
+	struct slice part, charset = SLICE("charset=");
+
+	if (!slice_split(&header, ';', &part))
+		return false;
+	part = slice_trim(part);
+	if (!slice_caseeq(part, SLICE("application/scim+json")) &&
+		!slice_caseeq(part, SLICE("application/json")))
+		return false;
+	while (slice_split(&header, ';', &part)) {
+		part = slice_trim(part);
+		if (part.len < charset.len ||
+			!slice_caseeq((struct slice){ part.p, charset.len }, charset))
+			continue;
+		part = slice_from(part, charset.len);
+		if (!slice_caseeq(part, SLICE("utf-8")) && !slice_caseeq(part, SLICE("\"utf-8\"")) &&
+			!slice_caseeq(part, SLICE("utf8")))
+			return false;
+	}
+	return true;
 }
 
 enum rc
@@ -23,7 +64,7 @@ check_media_type(const struct request *rq, struct err *err)
 		return RC_OK;
 	if (type.p == NULL || !is_media_type(type))
 		return fail(err, RC_UNSUPPORTED_MEDIA_TYPE, "Content-Type",
-			"must be application/scim+json or application/json");
+			"must be application/scim+json or application/json, in UTF-8");
 	return RC_OK;
 }
 

@@ -19,18 +19,6 @@ reader_leave(struct scim_worker *w)
 		reader_end(w->reader);
 }
 
-/* RFC 7644 section 3.8: application/scim+json, unless the client takes application/json alone. */
-static struct slice
-answer_type(const struct request *rq)
-{
-	struct slice accept = rq->x->request.accept;
-
-	if (accept.p == NULL || http_accepts(accept, SLICE("application"), SLICE("scim+json")) ||
-		!http_accepts(accept, SLICE("application"), SLICE("json")))
-		return SLICE("application/scim+json");
-	return SLICE("application/json");
-}
-
 void
 reply_error(struct request *rq, enum rc rc, const struct err *err)
 {

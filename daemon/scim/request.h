@@ -95,6 +95,10 @@ struct read_options read_options_of(const struct request *rq);
 enum rc projection_of(struct request *rq, const struct resource_type *type, struct slice attributes,
 	struct slice excluded, struct projection *out, struct err *err) MUSTCHECK;
 
+/* The client must take one of our media types (RFC 9110 section 12.5.1); which of them it gets. */
+enum rc check_accept(const struct request *rq, struct err *err) MUSTCHECK;
+struct slice answer_type(const struct request *rq);
+
 /* The body's media type must be one of ours. */
 enum rc check_media_type(const struct request *rq, struct err *err) MUSTCHECK;
 

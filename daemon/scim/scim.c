@@ -278,6 +278,8 @@ run(struct request *rq)
 		reply_error(rq, rc, &err);
 	} else if ((route = find_route(rq->path, rq->x->request.method)) == NULL) {
 		reply_not_allowed(rq);
+	} else if ((rc = check_accept(rq, &err)) != RC_OK) {
+		reply_error(rq, rc, &err);
 	} else if (route->body && (rc = check_media_type(rq, &err)) != RC_OK) {
 		reply_error(rq, rc, &err);
 	} else {
