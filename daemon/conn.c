@@ -187,7 +187,6 @@ fill(struct conn *c)
 		c->in->len = had.len;
 		c->in->at = 0;
 	}
-	c->rested = false;
 	r = link_read(&c->link, c->in->bytes + c->in->len, c->in->cap - c->in->len, &got);
 	c->in->len += got;
 	if (r == LINK_EOF)
@@ -458,6 +457,18 @@ finish(struct conn *c)
 	want(&c->rd, &c->rd_on, true);
 }
 
+/* Between requests. The TLS buffers, 34 KiB, are given back at once until a connection turns out to be a busy one, later when
+ * it pauses for a second (conn_check): thousands of idle ones must not hold them, hundreds of busy ones not fetch them each time. */
+static void
+rest(struct conn *c)
+{
+	enter(c, PHASE_IDLE);
+	if (c->turns < BUSY_TURNS) {
+		c->turns++;
+		link_rest(&c->link);
+	}
+}
+
 static void
 settle(struct conn *c)
 {
@@ -487,7 +498,7 @@ settle(struct conn *c)
 	else if (!c->link.ready)
 		enter(c, PHASE_HANDSHAKE);
 	else if (c->in == NULL && c->x == NULL)
-		enter(c, PHASE_IDLE);
+		rest(c);
 	want(&c->wr, &c->wr_on, waiting);
 	/* While a handler works, reading goes on being announced: it is stopped only when bytes come (on_read), which
 	 * spares two system calls a request. */
@@ -595,11 +606,10 @@ conn_check(struct conn *c)
 	if (c->gone || c->phase == PHASE_HANDLER)
 		return;
 	if (now < c->deadline) {
-		/* A second without a request: its TLS buffers are worth more elsewhere. */
-		if (c->phase == PHASE_IDLE && !c->rested &&
+		if (c->phase == PHASE_IDLE && c->turns == BUSY_TURNS &&
 			c->deadline - now < ((int64_t)c->worker->server->options.idle_timeout - 1) * 1000) {
 			link_rest(&c->link);
-			c->rested = true;
+			c->turns = 0;
 		}
 		return;
 	}

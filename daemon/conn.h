@@ -71,7 +71,7 @@ struct conn {
 	bool running;      /* in conn_run() */
 	bool unread;       /* closes although the client may still be sending */
 	bool more;         /* stopped in the middle, to let others run */
-	bool rested;       /* TLS buffers were given back */
+	unsigned char turns; /* since its TLS buffers were last given back for rest, up to BUSY_TURNS */
 	bool gone;         /* the client is; kept until the handler answers */
 	char peer[56];
 };
@@ -161,6 +161,7 @@ enum {
 	BODY_STEP = 64 * 1024,     /* that much progress renews a body's deadline */
 	GZIP_MIN = 1024,           /* shorter answers are sent as they are */
 	LINGER_SECONDS = 3,
+	BUSY_TURNS = 4,            /* turns in a row after which a connection keeps its TLS buffers between turns */
 	TICK_MS = 100,
 	SWEEP_TICKS = 10, /* each connection is looked at once in so many ticks */
 };

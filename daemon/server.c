@@ -15,7 +15,10 @@
 
 #include "base/banned.h"
 
-enum { BACKLOG = 4096 };
+enum {
+	BACKLOG = 4096,
+	UNSENT = 128 * 1024, /* bytes that the kernel may hold unsent for a connection: keeps "takes nothing" close to the truth */
+};
 
 struct listen_address {
 	struct sockaddr_storage sa;
@@ -93,12 +96,13 @@ port_of(struct listen_address *a)
 static int
 open_socket(const struct listen_address *a, bool shared)
 {
-	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, saved;
+	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, unsent = UNSENT, saved;
 
-	/* TCP_NODELAY is inherited by accepted sockets: without it, every second small answer waits 40 ms for an ACK. */
+	/* Accepted sockets inherit these. Without TCP_NODELAY, every second small answer waits 40 ms for an ACK. */
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
 		(!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) == 0) &&
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) == 0 &&
 		(a->sa.ss_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0) &&
 		bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0)
 		return fd;
@@ -209,6 +213,7 @@ server_alloc(const struct server_options *o)
 	s->worker_count = o->workers > 0 ? o->workers : 1;
 	s->workers = zalloc(s->worker_count, sizeof(*s->workers));
 	for (unsigned i = 0; i < s->worker_count; i++) {
+		s->workers[i].server = s;
 		s->workers[i].wake_fd = -1;
 		s->workers[i].server = s;
 		s->workers[i].listeners = zalloc(s->listen_count, sizeof(struct listener));

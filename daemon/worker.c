@@ -377,7 +377,6 @@ worker_init(struct worker *w, struct server *s, unsigned index, struct err *err)
 	struct event_config *config = event_config_new();
 	struct timeval tick = { 0, TICK_MS * 1000 };
 
-	w->server = s;
 	w->index = index;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	(void)pthread_mutex_init(&w->lock, NULL);

@@ -246,8 +246,10 @@ main(int argc, char **argv)
 		(void)printf("port %d\n", server_port(s, (size_t)i));
 	(void)printf("ready\n");
 	(void)fflush(stdout);
-	while (sigwait(&stop, &sig) == 0 && sig == SIGHUP)
+	while (sigwait(&stop, &sig) == 0 && sig == SIGHUP) {
 		(void)printf("reload %s\n", server_reload_tls(s, &err) == RC_OK ? "ok" : err.detail);
+		(void)fflush(stdout);
+	}
 	server_stop(s, (unsigned)number(argv, "grace"));
 	server_stats(s, &stats);
 	(void)printf("stopped connections=%ju accepted=%ju requests=%ju refused=%ju\n", (uintmax_t)stats.connections,
