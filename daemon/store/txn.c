@@ -196,6 +196,14 @@ writer_begin(struct txn *t)
 	return rc;
 }
 
+/* LMDB calls a short write EIO, though what it means is a full disk: the kernel wrote what there was room for. An
+ * EIO of the disk has set errno; errno was cleared before. */
+static int
+full_disk_or(int mrc)
+{
+	return mrc == EIO && errno != EIO ? ENOSPC : mrc;
+}
+
 int
 writer_commit(struct txn *t)
 {
@@ -203,7 +211,8 @@ writer_commit(struct txn *t)
 
 	cursors_close(t);
 	t->mdb = NULL; /* gone even when the commit fails */
-	return mdb_txn_commit(mdb);
+	errno = 0;
+	return full_disk_or(mdb_txn_commit(mdb));
 }
 
 /* Runs fn once. *failed: a code of LMDB's, 0 when fn itself refused. */
@@ -215,10 +224,11 @@ writer_run(struct txn *t, store_write_fn *fn, void *arg, struct err *err, int *f
 	*failed = writer_begin(t);
 	if (*failed != 0)
 		return RC_INTERNAL;
+	errno = 0; /* a large transaction writes pages before its commit */
 	rc = fn(t, arg, err);
 	if (t->rc == 0 && rc == RC_OK)
 		orgtx_flush(t);
-	*failed = t->rc;
+	*failed = full_disk_or(t->rc);
 	return t->rc == 0 ? rc : RC_INTERNAL;
 }
 

@@ -237,7 +237,7 @@ class ExportAndImport(SystemTest):
         target = self.org()
         file = self.daemon.folder / "bad.jsonl"
         good = json.dumps({"schemas": [USER], "userName": "fine"})
-        for bad in ("{", json.dumps({"schemas": [USER]}), json.dumps({"schemas": ["urn:x"], "userName": "y"})):
+        for bad in ("{", json.dumps({"schemas": [USER]}), json.dumps({"schemas": [USER], "userName": "a\u0007b"}), "[]"):
             file.write_text(good + "\n" + bad + "\n")
             done = self.daemon.run_ctl("import", target.key, file, "--connection", "main")
             self.assertNotEqual(done.returncode, 0, bad)

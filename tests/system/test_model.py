@@ -133,6 +133,8 @@ class Model:
             leaf = path.partition("]")[2].lstrip(".")
             hits = [mail for mail in user.get("emails", []) if mail.get("type") == kind]
             if verb == "remove":
+                if not hits and self.dialect == "strict":
+                    raise Refused("bad")
                 user["emails"] = [mail for mail in user.get("emails", []) if mail.get("type") != kind]
                 if not user["emails"]:
                     del user["emails"]
@@ -267,7 +269,7 @@ class Player:
                             ENTERPRISE + ":department", "emails", "emails", 'emails[type eq "work"]',
                             'emails[type eq "home"].value', 'emails[type eq "work"].display', None])
         verb = dice.choice(["add", "replace", "replace", "remove"])
-        operation = {"op": verb.title() if dice.random() < 0.2 else verb}
+        operation = {"op": verb.title() if dice.random() < 0.2 and self.model.dialect == "tolerant" else verb}
         if path is None:
             operation["op"] = dice.choice(["add", "replace"])
             operation["value"] = {k: v for k, v in self.user_body().items() if k != "userName" and v}
@@ -293,7 +295,7 @@ class Player:
         dice = self.dice
         roll = dice.random()
         if roll < 0.4:
-            return {"op": dice.choice(["add", "Add"]), "path": "members",
+            return {"op": dice.choice(["add", "Add"]) if self.model.dialect == "tolerant" else "add", "path": "members",
                     "value": [{"value": m} for m in self.some_members() or self.some_members(3)] or
                              [{"value": dice.choice(self.dead)}]}
         if roll < 0.5:
