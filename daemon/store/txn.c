@@ -4,14 +4,20 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/log.h"
 
 #include "base/banned.h"
 
-/* What the writer's buffer may keep between transactions. */
-enum { CHANGES_KEEP = 1 << 20 };
+enum {
+	CHANGES_KEEP = 1 << 20, /* what the writer's buffer may keep between transactions */
+	PROBE = 1 << 20,        /* a disk with less room is a full one */
+};
 
 struct txn *
 txn_new(struct store *s, bool write)
@@ -232,12 +238,37 @@ writer_run(struct txn *t, store_write_fn *fn, void *arg, struct err *err, int *f
 	return t->rc == 0 ? rc : RC_INTERNAL;
 }
 
-/* After a write that failed, LMDB's file is what it was before the transaction: the new root is written last, and old pages
- * are never written over. A full disk is thus no harm. Any other failure of the disk is: what the kernel
- * dropped after a failed sync is known to nobody, so we write no more until someone has looked. */
+/* Whether there is no room behind the end of the data file. Asked by reserving some, which changes neither size nor content: another
+ * process may be writing there. */
+static bool
+disk_is_full(struct store *s)
+{
+	struct rlimit limit;
+	struct statvfs fs;
+	struct stat st;
+	mdb_filehandle_t fd;
+
+	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
+		return false;
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    (uint64_t)st.st_size + PROBE > limit.rlim_cur)
+		return true;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, PROBE) == 0)
+		return false;
+	if (errno != EOPNOTSUPP)
+		return store_rc(errno) == RC_NO_SPACE;
+	return fstatvfs(fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < PROBE;
+}
+
+/* After a write that failed, LMDB's file is what it was before the transaction: the new root is written last, and pages in use
+ * are never written over. A full disk is thus no harm. Any other failure of the disk is: what the kernel dropped after a
+ * failed sync is known to nobody, so we write no more until someone has looked. */
 enum rc
 writer_failed(struct store *s, int mrc, bool in_commit, struct err *err)
 {
+	/* LMDB calls it EIO when the disk fills up in the middle of a write. */
+	if (mrc == EIO && disk_is_full(s))
+		mrc = ENOSPC;
 	if (store_rc(mrc) == RC_INTERNAL) {
 		if (in_commit || mrc == EIO || mrc == MDB_PANIC)
 			s->write_failed = true;

@@ -21,7 +21,7 @@ struct verify {
 	struct org org;
 	struct orgtx *o;
 	struct org_stat seen; /* what its counters should say */
-	uint64_t ids, index_entries, mirrored;
+	uint64_t index_entries, index_missing;
 };
 
 static void problem(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -145,9 +145,11 @@ verify_record_index(struct verify *v, const struct record *r, uint64_t row)
 	entries = index_entries(v->arena, v->o, r, &n);
 	for (size_t i = 0; i < n; i++) {
 		v->index_entries++;
-		if (!dups_has(v->t, TAB_IDX, entries[i], row) && v->t->rc == 0)
-			problem(v, "record %s is missing from the index of %s", id_text(&r->id, id),
-				attr_name(v, key_attr((const uint8_t *)entries[i].p)));
+		if (dups_has(v->t, TAB_IDX, entries[i], row) || v->t->rc != 0)
+			continue;
+		v->index_missing++;
+		problem(v, "record %s is missing from the index of %s", id_text(&r->id, id),
+			attr_name(v, key_attr((const uint8_t *)entries[i].p)));
 	}
 }
 
@@ -211,7 +213,6 @@ verify_id(struct verify *v, const MDB_val *key, const MDB_val *value)
 	struct record r;
 	struct uuid id;
 
-	v->ids++;
 	if (key->mv_size != KEY_ID || value->mv_size != ROW_SIZE) {
 		problem(v, "the table of ids has an entry of the wrong size");
 		return;
@@ -283,7 +284,7 @@ verify_index(struct verify *v, bool each)
 	if (each)
 		return;
 	v->result->index_entries += n;
-	if (n != v->index_entries)
+	if (n != v->index_entries || v->index_missing > 0)
 		verify_index(v, true);
 }
 
@@ -422,12 +423,13 @@ verify_stat(struct verify *v)
 static void
 verify_org(struct verify *v)
 {
-	MDB_val value;
 	uint8_t key[KEY_ORG];
+	uint64_t problems;
+	MDB_val value;
 
 	v->o = orgtx_open(v->t, v->org.no);
 	v->seen = (struct org_stat){ .next_row = 1 };
-	v->ids = v->index_entries = v->mirrored = 0;
+	v->index_entries = v->index_missing = 0;
 	put_be32(key, v->org.no);
 	if (!txn_get(v->t, TAB_STAT, key, sizeof(key), &value))
 		problem(v, "the org has no counters");
@@ -436,8 +438,9 @@ verify_org(struct verify *v)
 	verify_records(v);
 	verify_ids(v);
 	verify_index(v, false);
+	problems = v->result->problems;
 	v->seen.edges = verify_edges(v, TAB_MEMBER, verify_edge);
-	if (verify_edges(v, TAB_GROUP, NULL) != v->seen.edges)
+	if (verify_edges(v, TAB_GROUP, NULL) != v->seen.edges || v->result->problems != problems)
 		(void)verify_edges(v, TAB_GROUP, verify_mirror);
 	verify_journal(v);
 	verify_stat(v);
