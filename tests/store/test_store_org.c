@@ -71,7 +71,9 @@ make_platform(struct txn *t, void *arg, struct err *err)
 		p->orgs[i] = org.no;
 		for (int j = 0; j < 3; j++) {
 			struct connection c = { .org = org.no, .dialect = DIALECT_STRICT, .created = j,
-				.guard = { 1, 2, 3, 4, 5, true }, .name = "conn" };
+				.guard = { .window_start = 1, .base_users = 2, .base_edges = 3, .fresh_time = 4,
+					.fresh_row = 5, .fresh_next = 6, .users = 7, .edges = 8, .tripped = true },
+				.name = "conn" };
 			struct token token = { .org = org.no, .created = 5, .expires = -6, .label = "label" };
 
 			connection_put(t, &c);
@@ -111,7 +113,8 @@ check_platform(struct place *p, struct txn *t)
 		assert_int_equal(c.org, p->orgs[1]);
 		assert_int_equal(c.dialect, DIALECT_STRICT);
 		assert_int_equal(c.guard.base_users, 2);
-		assert_int_equal(c.guard.edges, 5);
+		assert_int_equal(c.guard.fresh_next, 6);
+		assert_int_equal(c.guard.edges, 8);
 		assert_true(c.guard.tripped);
 	}
 	assert_int_equal(n, 3);
