@@ -119,6 +119,7 @@ struct worker {
 	pthread_mutex_t lock;
 	struct posts posted; /* under lock */
 	struct posts running;
+	size_t running_at; /* those before have run */
 
 	struct conn **conns;
 	size_t conn_count, conn_cap, sweep;
