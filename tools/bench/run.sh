@@ -61,7 +61,7 @@ rosterd_fresh() {
 import_users() { # FILE ORG: prints milliseconds
 	local t
 	t=$(now_ms)
-	ctl "$DATA" import "$2" "$1" >"$TMP/import.log" 2>&1 || die "import: $(tail -2 "$TMP/import.log")"
+	ctl "$DATA" import "$2" "$1" --connection bench >"$TMP/import.log" 2>&1 || die "import: $(tail -2 "$TMP/import.log")"
 	echo $(($(now_ms) - t))
 }
 files_made() {
@@ -71,7 +71,7 @@ files_made() {
 	"$TOOLS/people" scim "$USERS" "$SPARE" >"$TMP/spare.jsonl"
 	"$TOOLS/people" names 0 "$USERS" >"$TMP/names"
 }
-ids_of() { # KIND FIRST COUNT
+ids_of() { # FILE
 	awk -F'"id":"' '{ print substr($2, 1, 36) }' "$1"
 }
 seeded() { # users, spare people, a group of ten and one of all
@@ -91,8 +91,8 @@ seeded() { # users, spare people, a group of ten and one of all
 		# Who is not in the big group, in no order.
 		ids_of "$TMP/spare.jsonl" | cat "$TMP/ids" - | awk 'NR % 6 == 1' |
 			shuf --random-source="$TMP/users.jsonl" >"$TMP/spare-ids"
-		TEN=$(sed -n 1p "$TMP/groups.jsonl" | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)
-		BIG=$(sed -n 2p "$TMP/groups.jsonl" | head -c 300 | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)
+		TEN=$(ids_of "$TMP/groups.jsonl" | sed -n 1p)
+		BIG=$(ids_of "$TMP/groups.jsonl" | sed -n 2p)
 		SEEDED=1
 	fi
 	# The pages of the map in memory, as a daemon has them that runs for a while.

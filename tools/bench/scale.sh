@@ -21,7 +21,7 @@ timed() { # WHAT COUNT COMMAND...
 	t=$(($(now_ms) - t))
 	figure "$what" "$t ms, $(calc "$n * 1000 / ($t + 1)" 0)/s"
 }
-import() { ctl "$DATA" import "$1" "$2" >"$TMP/import.log" 2>&1 || die "import: $(tail -2 "$TMP/import.log")"; }
+import() { ctl "$DATA" import "$1" "$2" --connection bench >"$TMP/import.log" 2>&1 || die "import: $(tail -2 "$TMP/import.log")"; }
 get() { # OUTPUT URL [CURL OPTION...]: prints the time in ms
 	local out=$1 url=$2
 	shift 2
