@@ -111,6 +111,36 @@ check_refs(const struct bulk_write *b, size_t i, struct err *err)
 	return RC_OK;
 }
 
+/* Two users may name each other as manager: the one made first named somebody who was still to come. When that one
+ * failed, this one goes again (RFC 7644 section 3.7.1), and so on for whoever names it. */
+static void
+undo_dangling(struct bulk_write *b, struct orgtx *o)
+{
+	struct writer w = writer_of(b->write.rq);
+	bool again = true;
+
+	w.actor.connection = 0; /* what is taken back is no removal for the guard */
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < b->bulk->count; i++) {
+			const struct bulk_op *op = &b->bulk->ops[i];
+
+			for (size_t n = 0; n < op->ref_count && b->done[i] && b->rc[i] == RC_OK; n++) {
+				size_t ref = op->refs[n];
+				struct err ignored;
+
+				if (op->method != BULK_POST || (b->done[ref] && b->rc[ref] == RC_OK))
+					continue;
+				if (resource_delete(&b->write.rq->scim->directory, o, &w, op->type, &op->id,
+					    NULL, &ignored) != RC_OK)
+					continue;
+				b->rc[i] = bulk_fail_ref(b->bulk, ref, &b->errors[i]);
+				again = true;
+			}
+		}
+	}
+}
+
 static enum rc
 bulk_run(struct write *w, struct orgtx *o, struct err *err)
 {
@@ -132,6 +162,7 @@ bulk_run(struct write *w, struct orgtx *o, struct err *err)
 		b->done[i] = true;
 		errors += rc != RC_OK;
 	}
+	undo_dangling(b, o);
 	return RC_OK;
 }
 

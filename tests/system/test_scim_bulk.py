@@ -125,6 +125,18 @@ class Bulk(SystemTest):
             for me, other in (("x", "y"), ("y", "x")):
                 self.assertEqual(org.get("/Users/" + ids[me])[ENTERPRISE]["manager"]["value"], ids[other])
 
+    def test_circular_managers_fail_together(self):
+        """One of the circle can't be made: nobody may be left who names a manager that does not exist."""
+        for org in self.dialects():
+            org.user("taken")
+            answer = self.bulk(org, *(
+                post("/Users", me, userName=name, schemas=[USER, ENTERPRISE],
+                     **{ENTERPRISE: {"manager": {"value": "bulkId:" + other}}})
+                for me, name, other in (("p", "taken", "q"), ("q", "free", "r"), ("r", "free too", "p"))))
+            self.assertEqual([o["status"] for o in answer], ["409", "409", "409"], answer)
+            self.assertEqual([u["userName"] for u in org.find("/Users")["Resources"]], ["taken"])
+            self.assertEqual(org.daemon.verify(), "")
+
     def test_long_chain_in_reverse_order(self):
         org = self.org()
         chain = [group(f"g{n}", [f"bulkId:g{n + 1}"] if n < 49 else []) for n in range(50)]
