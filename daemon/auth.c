@@ -175,19 +175,21 @@ use_note(struct auth *a, struct known *k, int64_t now)
 void
 auth_flush(struct auth *a)
 {
-	struct flush_job *f;
+	struct flush_job none = { .count = 0 }, *f;
 	struct err err = ERR_INIT;
 	enum rc rc;
 
+	if (a->committer == NULL)
+		return;
 	(void)pthread_mutex_lock(&a->lock);
 	f = flush_take(a);
 	(void)pthread_mutex_unlock(&a->lock);
-	if (f == NULL)
-		return;
-	rc = committer_run(a->committer, flush_run, &f->job, &err);
+	/* Also when there is nothing: what was submitted before is then written, as jobs run in order. */
+	rc = committer_run(a->committer, flush_run, f != NULL ? &f->job : &none.job, &err);
 	if (rc != RC_OK)
 		log_event(LOG_WARN, "token-use-not-written", LOG_STR("reason", err.detail));
-	free(f->uses);
+	if (f != NULL)
+		free(f->uses);
 	free(f);
 }
 

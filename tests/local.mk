@@ -1,5 +1,6 @@
 # tests
 include $(srcdir)/tests/fuzz/local.mk
+include $(srcdir)/tests/daemon/local.mk
 include $(srcdir)/tests/schema/local.mk
 
 if HAVE_CMOCKA

@@ -181,6 +181,8 @@ type_of(const struct schema_set *set, const json_t *body)
 		for (size_t t = 0; t < set->type_count; t++)
 			if (slice_caseeq(json_text(urn), set->types[t]->core->urn))
 				return set->types[t];
+	if (json_array_size(schemas) > 0)
+		return NULL;
 	if (json_member(body, "userName") != NULL)
 		return schema_type(set, TYPE_USER);
 	return json_member(body, "members") != NULL ? schema_type(set, TYPE_GROUP) : NULL;
