@@ -114,6 +114,18 @@ arena_zalloc(struct arena *a, size_t size)
 	return memset(arena_alloc(a, size), 0, size);
 }
 
+void *
+arena_grow(struct arena *a, void *array, size_t count, size_t *cap, size_t element)
+{
+	void *grown;
+
+	if (count < *cap)
+		return array;
+	*cap = *cap == 0 ? 32 : *cap * 2;
+	grown = arena_zalloc(a, *cap * element);
+	return count > 0 ? memcpy(grown, array, count * element) : grown;
+}
+
 struct slice
 arena_dup(struct arena *a, struct slice s)
 {

@@ -33,6 +33,10 @@ void *arena_zalloc(struct arena *a, size_t size) __attribute__((malloc, returns_
 #define ARENA_NEW(a, T) ((T *)arena_zalloc((a), sizeof(T)))
 #define ARENA_ARRAY(a, T, n) ((T *)arena_zalloc((a), sizeof(T) * (size_t)(n)))
 
+/* An array that grows: room for one more element behind count, in a new place (twice as large) when *cap is reached. */
+void *arena_grow(struct arena *a, void *array, size_t count, size_t *cap, size_t element)
+	__attribute__((returns_nonnull));
+
 /* A copy, with a NUL behind it that len does not count. */
 struct slice arena_dup(struct arena *a, struct slice s);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -22,15 +22,7 @@ struct member_set {
 static void
 say(struct member_set *s, uint64_t row, bool present)
 {
-	if (s->count == s->cap) {
-		size_t cap = s->cap == 0 ? 64 : s->cap * 2;
-		struct word *grown = ARENA_ARRAY(s->arena, struct word, cap);
-
-		if (s->count > 0)
-			memcpy(grown, s->words, s->count * sizeof(*grown));
-		s->words = grown;
-		s->cap = cap;
-	}
+	s->words = arena_grow(s->arena, s->words, s->count, &s->cap, sizeof(*s->words));
 	s->words[s->count] = (struct word){ row, (uint32_t)s->count, present };
 	s->count++;
 }

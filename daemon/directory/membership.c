@@ -54,15 +54,7 @@ found_add(struct found *f, uint64_t group, bool direct)
 {
 	if (!row_set_add(&f->seen, group))
 		return;
-	if (f->count == f->cap) {
-		size_t cap = f->cap == 0 ? 16 : f->cap * 2;
-		struct membership *grown = ARENA_ARRAY(f->arena, struct membership, cap);
-
-		if (f->count > 0)
-			memcpy(grown, f->list, f->count * sizeof(*grown));
-		f->list = grown;
-		f->cap = cap;
-	}
+	f->list = arena_grow(f->arena, f->list, f->count, &f->cap, sizeof(*f->list));
 	f->list[f->count++] = (struct membership){ group, direct };
 }
 

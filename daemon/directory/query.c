@@ -254,13 +254,7 @@ source_without_value(struct search *s, struct source *out, struct err *err)
 				arena_clear(s->scratch);
 			if (!lacks_value(s, batch[i]))
 				continue;
-			if (out->list_count == cap) {
-				uint64_t *grown = ARENA_ARRAY(s->a, uint64_t, cap = cap * 2 + 64);
-
-				if (out->list_count > 0)
-					memcpy(grown, out->list, out->list_count * sizeof(*grown));
-				out->list = grown;
-			}
+			out->list = arena_grow(s->a, out->list, out->list_count, &cap, sizeof(*out->list));
 			out->list[out->list_count++] = batch[i];
 		}
 		after = batch[n - 1];
@@ -421,13 +415,7 @@ run_sorted(struct search *s, struct source *src, struct query_page *out, struct 
 			continue;
 		if (s->examined > s->d->scan_limit || s->over)
 			return too_many(s, err);
-		if (n == cap) {
-			struct sorted *grown = ARENA_ARRAY(s->a, struct sorted, cap = cap * 2 + 128);
-
-			if (n > 0)
-				memcpy(grown, list, n * sizeof(*grown));
-			list = grown;
-		}
+		list = arena_grow(s->a, list, n, &cap, sizeof(*list));
 		list[n++] = sort_key(s, row);
 	}
 	if (s->examined > s->d->scan_limit || s->over)
