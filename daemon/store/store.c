@@ -3,6 +3,7 @@
 #include "daemon/store/store_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -142,6 +143,19 @@ open_tables(struct store *s, MDB_txn *mdb, const char *directory, struct err *er
 
 /* ---- Open and close ---- */
 
+/* LMDB syncs what it writes into its files, not their names. */
+static enum rc
+sync_directory(const char *directory, struct err *err)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return done ? RC_OK :
+		      fail(err, RC_INTERNAL, "", "%s cannot be synced: %s", directory, strerror(errno));
+}
+
 static enum rc
 env_open(struct store *s, const struct store_options *o, struct err *err)
 {
@@ -168,7 +182,9 @@ env_open(struct store *s, const struct store_options *o, struct err *err)
 		mdb_txn_abort(mdb);
 		return rc;
 	}
-	return (mrc = mdb_txn_commit(mdb)) == 0 ? RC_OK : store_fail(s, mrc, err);
+	if ((mrc = mdb_txn_commit(mdb)) != 0)
+		return store_fail(s, mrc, err);
+	return sync_directory(o->directory, err);
 }
 
 enum rc

@@ -68,6 +68,7 @@ struct store {
 	/* Held while a write transaction is open or the map changes. */
 	pthread_mutex_t write_lock;
 	struct txn *writer;
+	uint64_t written;  /* transactions */
 	bool write_failed; /* the disk failed us: what it holds is not known well enough to write on */
 
 	/* The gate that keeps readers out while the map moves. A reader raises its flag, then looks at

@@ -4,11 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "base/log.h"
 
@@ -16,8 +12,16 @@
 
 enum {
 	CHANGES_KEEP = 1 << 20, /* what the writer's buffer may keep between transactions */
-	PROBE = 1 << 20,        /* a disk with less room is a full one */
+	CHECK_READERS = 1024,   /* writes between two looks for readers that died: they keep pages from reuse */
 };
+
+/* LMDB calls a short write EIO, though what it means is a full disk: the kernel wrote what there was room for. An
+ * EIO of the disk has set errno; errno was cleared before. */
+static int
+full_disk_or(int mrc)
+{
+	return mrc == EIO && errno != EIO ? ENOSPC : mrc;
+}
 
 struct txn *
 txn_new(struct store *s, bool write)
@@ -202,14 +206,6 @@ writer_begin(struct txn *t)
 	return rc;
 }
 
-/* LMDB calls a short write EIO, though what it means is a full disk: the kernel wrote what there was room for. An
- * EIO of the disk has set errno; errno was cleared before. */
-static int
-full_disk_or(int mrc)
-{
-	return mrc == EIO && errno != EIO ? ENOSPC : mrc;
-}
-
 int
 writer_commit(struct txn *t)
 {
@@ -230,34 +226,12 @@ writer_run(struct txn *t, store_write_fn *fn, void *arg, struct err *err, int *f
 	*failed = writer_begin(t);
 	if (*failed != 0)
 		return RC_INTERNAL;
-	errno = 0; /* a large transaction writes pages before its commit */
+	errno = 0;
 	rc = fn(t, arg, err);
 	if (t->rc == 0 && rc == RC_OK)
 		orgtx_flush(t);
-	*failed = full_disk_or(t->rc);
+	*failed = t->rc;
 	return t->rc == 0 ? rc : RC_INTERNAL;
-}
-
-/* Whether there is no room behind the end of the data file. Asked by reserving some, which changes neither size nor content: another
- * process may be writing there. */
-static bool
-disk_is_full(struct store *s)
-{
-	struct rlimit limit;
-	struct statvfs fs;
-	struct stat st;
-	mdb_filehandle_t fd;
-
-	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
-		return false;
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-	    (uint64_t)st.st_size + PROBE > limit.rlim_cur)
-		return true;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, PROBE) == 0)
-		return false;
-	if (errno != EOPNOTSUPP)
-		return store_rc(errno) == RC_NO_SPACE;
-	return fstatvfs(fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < PROBE;
 }
 
 /* After a write that failed, LMDB's file is what it was before the transaction: the new root is written last, and pages in use
@@ -266,9 +240,6 @@ disk_is_full(struct store *s)
 enum rc
 writer_failed(struct store *s, int mrc, bool in_commit, struct err *err)
 {
-	/* LMDB calls it EIO when the disk fills up in the middle of a write. */
-	if (mrc == EIO && disk_is_full(s))
-		mrc = ENOSPC;
 	if (store_rc(mrc) == RC_INTERNAL) {
 		if (in_commit || mrc == EIO || mrc == MDB_PANIC)
 			s->write_failed = true;
@@ -284,7 +255,7 @@ store_write_sound(struct store *s, store_write_fn *fn, void *arg, struct err *er
 	struct txn *t = s->writer;
 	bool in_commit;
 	enum rc rc;
-	int mrc;
+	int mrc, dead;
 
 	for (;;) {
 		rc = writer_run(t, fn, arg, err, &mrc);
@@ -292,6 +263,8 @@ store_write_sound(struct store *s, store_write_fn *fn, void *arg, struct err *er
 		if (in_commit)
 			mrc = writer_commit(t);
 		writer_end(t);
+		if (++s->written % CHECK_READERS == 0)
+			(void)mdb_reader_check(s->env, &dead);
 		if (mrc == 0)
 			return rc;
 		if (mrc != MDB_MAP_FULL || (mrc = store_grow(s)) != 0)
@@ -332,7 +305,7 @@ txn_ok(struct txn *t, int mrc)
 	if (mrc == 0)
 		return true;
 	if (mrc != MDB_NOTFOUND && t->rc == 0)
-		t->rc = mrc;
+		t->rc = full_disk_or(mrc); /* a large transaction writes pages before its commit */
 	return false;
 }
 

@@ -184,6 +184,27 @@ look_on(void *arg)
 	return NULL;
 }
 
+/* A copy that was made while others wrote holds whole batches, and nothing else. */
+static bool
+copy_is_whole(const char *file)
+{
+	char *dir = fixture_dir();
+	struct store_options options = { dir, MAP, LIMIT, fixture_schema() };
+	struct err err = ERR_INIT;
+	struct verify_result r;
+	struct writer copied;
+	struct store *s;
+	bool whole;
+
+	whole = store_restore(file, dir, NULL, &err) == RC_OK && store_open(&options, &s, &err) == RC_OK;
+	if (whole) {
+		whole = writer_resume(&copied, s) >= 0 && store_verify(s, NULL, &r, &err) == RC_OK && r.problems == 0;
+		store_close(s);
+	}
+	fixture_dir_remove(dir);
+	return whole;
+}
+
 static void *
 walk_on(void *arg)
 {
@@ -195,7 +216,7 @@ walk_on(void *arg)
 	buf_printf(&file, "%s/copy%c", c->dir, '\0');
 	while (!c->stop) {
 		if (store_verify(c->w.s, NULL, &r, &err) != RC_OK || r.problems > 0 ||
-		    store_backup(c->w.s, file.p, NULL, &err) != RC_OK)
+		    store_backup(c->w.s, file.p, NULL, &err) != RC_OK || !copy_is_whole(file.p))
 			c->wrong++;
 		(void)unlink(file.p);
 		c->walks++;

@@ -151,11 +151,63 @@ lists_pass_over_whole_pages_exactly(void **state)
 	}
 }
 
+/* ---- A walk that others write under ---- */
+
+static enum rc
+walk_and_delete(struct txn *t, void *arg, struct err *err)
+{
+	struct list *l = arg;
+	struct orgtx *o = orgtx_open(t, l->org);
+	const struct attr *attr = fixture_attr(TYPE_USER, "userName");
+	bool backward = l->seed % 2 == 1;
+	struct index_walk *walk;
+	struct slice key;
+	uint64_t row;
+
+	(void)err;
+	(void)change_begin(o, &actor);
+	walk = index_walk_open(o, attr->id, TYPE_USER, backward, (struct slice){ NULL, 0 },
+		backward ? UINT64_MAX : 0);
+	/* Every other one goes as soon as it was given: none is given twice, none is left out. */
+	for (size_t i = 0; i < l->size; i++) {
+		assert_true(index_walk_next(walk, &key, &row));
+		assert_true(slice_eq(key, SLICE("u")));
+		assert_int_equal(row, l->rows[backward ? l->size - 1 - i : i]);
+		if (i % 2 == 0)
+			(void)record_delete(o, row);
+	}
+	assert_false(index_walk_next(walk, &key, &row));
+	change_end(o);
+	return RC_OK;
+}
+
+static void
+a_walk_goes_on_under_writes(void **state)
+{
+	static const size_t sizes[] = { 1, 2, 5, 300, 2000 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct list l = { .size = sizes[i / 2], .seed = i };
+
+		l.dir = fixture_dir();
+		l.s = fixture_open(l.dir, MAP, MAP);
+		l.rows = malloc(sizeof(*l.rows) * l.size);
+		assert_int_equal(store_write(l.s, make_list, &l, &err), RC_OK);
+		assert_int_equal(store_write(l.s, walk_and_delete, &l, &err), RC_OK);
+		store_close(l.s);
+		fixture_dir_remove(l.dir);
+		free(l.rows);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_pass_over_whole_pages_exactly),
+		cmocka_unit_test(a_walk_goes_on_under_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
