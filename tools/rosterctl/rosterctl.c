@@ -115,6 +115,7 @@ struct session {
 	json_t *request;
 	json_t *parts; /* what came of a list */
 	FILE *output;  /* of an export */
+	json_t *file; /* taken off the request: files are opened here */
 	const char *output_name;
 	uint64_t input_size;
 	bool output_failed;
@@ -345,11 +346,11 @@ file_absolute(struct session *s)
 static const char *
 take_file_name(struct session *s)
 {
-	json_t *v = json_incref(json_object_get(s->request, "file"));
-	const char *name = json_string_value(v);
+	const char *name;
 
+	s->file = json_incref(json_object_get(s->request, "file"));
+	name = json_string_value(s->file);
 	(void)json_object_del(s->request, "file");
-	/* Kept as long as the process: it is named in messages. */
 	return name == NULL || strcmp(name, "-") == 0 ? NULL : name;
 }
 
@@ -553,33 +554,41 @@ run_command(struct session *s, int argc, char **argv)
 	return run(s, input);
 }
 
-int
-main(int argc, char **argv)
+/* Options before the command, then the command. */
+static enum exit_code
+rosterctl(struct session *s, int argc, char **argv)
 {
-	struct session s = { .request = json_object() };
-	enum exit_code code;
 	int i = 1, taken;
 
 	while (i < argc && argv[i][0] == '-') {
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
 			print_help();
-			return 0;
+			return EXIT_OK;
 		}
 		if (strcmp(argv[i], "--list-commands") == 0) {
 			print_commands();
-			return 0;
+			return EXIT_OK;
 		}
 		if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
 			(void)puts("rosterctl " PACKAGE_VERSION);
-			return 0;
+			return EXIT_OK;
 		}
-		if ((taken = common_option(&s, argc - i, argv + i)) == 0)
-			return (int)misuse(NULL, "there is no option %s", argv[i]);
+		if ((taken = common_option(s, argc - i, argv + i)) == 0)
+			return misuse(NULL, "there is no option %s", argv[i]);
 		if (taken < 0)
-			return (int)misuse(NULL, "%s needs a value", argv[i]);
+			return misuse(NULL, "%s needs a value", argv[i]);
 		i += taken;
 	}
-	code = i == argc ? misuse(NULL, "the command is missing") : run_command(&s, argc - i, argv + i);
+	return i == argc ? misuse(NULL, "the command is missing") : run_command(s, argc - i, argv + i);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct session s = { .request = json_object() };
+	enum exit_code code = rosterctl(&s, argc, argv);
+
 	json_decref(s.request);
+	json_decref(s.file);
 	return (int)code;
 }
