@@ -1,5 +1,6 @@
-/* A backup is LMDB's own compacting copy: one consistent state, free pages left out, in a single file. It appears under its name only when
- * all of it is on disk. Restoring is the same the other way. */
+/* A backup is LMDB's own compacting copy: one consistent state, free pages left out, in a single
+ * file. It appears under its name only when all of it is on disk. Restoring is the same the other
+ * way. */
 #include "daemon/store/store_private.h"
 
 #include <errno.h>
@@ -37,8 +38,8 @@ file_fail(struct err *err, const char *file, const char *what)
 {
 	int error = errno;
 
-	return fail(err, error == ENOSPC || error == EDQUOT ? RC_NO_SPACE : RC_INTERNAL, "", "%s cannot be %s: %s",
-		file, what, strerror(error));
+	return fail(err, error == ENOSPC || error == EDQUOT ? RC_NO_SPACE : RC_INTERNAL, "",
+		"%s cannot be %s: %s", file, what, strerror(error));
 }
 
 static enum rc
@@ -99,7 +100,8 @@ copy_main(void *arg)
 	return NULL;
 }
 
-/* LMDB tells nothing while it copies: a thread of its own does it, and this one watches the file grow. */
+/* LMDB tells nothing while it copies: a thread of its own does it, and this one watches the file
+ * grow. */
 static int
 copy_watched(struct copy *c, uint64_t total, const struct store_progress *p)
 {
@@ -143,7 +145,8 @@ bytes_in_use(struct txn *t)
 }
 
 static enum rc
-backup_to(struct store *s, int fd, const char *file, const struct store_progress *p, struct err *err)
+backup_to(
+	struct store *s, int fd, const char *file, const struct store_progress *p, struct err *err)
 {
 	struct copy c = { .env = s->env, .fd = fd };
 	struct txn *t = reader_new(s);
@@ -157,7 +160,8 @@ backup_to(struct store *s, int fd, const char *file, const struct store_progress
 		pthread_cond_init(&c.change, NULL);
 		errno = copy_watched(&c, total, p);
 		if (errno != 0)
-			rc = errno > 0 ? file_fail(err, file, "written") : store_fail(s, errno, err);
+			rc = errno > 0 ? file_fail(err, file, "written")
+				       : store_fail(s, errno, err);
 		else if (fsync(fd) != 0)
 			rc = file_fail(err, file, "written");
 		else
@@ -197,7 +201,8 @@ store_backup(struct store *s, const char *file, const struct store_progress *p, 
 /* ---- Restore ---- */
 
 static enum rc
-copy_file(const char *from, int in, const char *to, int out, const struct store_progress *p, struct err *err)
+copy_file(const char *from, int in, const char *to, int out, const struct store_progress *p,
+	struct err *err)
 {
 	char *block = malloc(COPY_BLOCK);
 	enum rc rc = RC_OK;
@@ -228,8 +233,8 @@ copy_file(const char *from, int in, const char *to, int out, const struct store_
 	return rc;
 }
 
-/* Every table is there, and no page lies behind the end of the file: reading one would kill the process. A compact copy has all its
- * pages. */
+/* Every table is there, and no page lies behind the end of the file: reading one would kill the
+ * process. A compact copy has all its pages. */
 static enum rc
 check_tables(MDB_env *env, MDB_txn *mdb, const char *from, uint64_t size, struct err *err)
 {
@@ -241,12 +246,13 @@ check_tables(MDB_env *env, MDB_txn *mdb, const char *from, uint64_t size, struct
 	int mrc;
 
 	if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0 ||
-	    (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize > size)
+		(uint64_t)(info.me_last_pgno + 1) * stat.ms_psize > size)
 		return fail(err, RC_INTERNAL, "", "%s is cut off: it is no whole backup", from);
 	for (int i = 0; i < TAB_COUNT; i++) {
 		mrc = mdb_dbi_open(mdb, store_tables[i].name, store_tables[i].flags, &dbi);
 		if (mrc != 0)
-			return fail(err, RC_INTERNAL, "", "%s is no backup of a store of rosterd: %s", from,
+			return fail(err, RC_INTERNAL, "",
+				"%s is no backup of a store of rosterd: %s", from,
 				mdb_strerror(mrc));
 		if (i == TAB_META) {
 			rc = store_meta_check(mdb, dbi, from, secret, err);
@@ -270,9 +276,11 @@ check_backup(const char *part, const char *from, struct err *err)
 	if (stat(part, &st) != 0)
 		return file_fail(err, part, "read");
 	if ((mrc = mdb_env_create(&env)) != 0 || (mrc = mdb_env_set_maxdbs(env, TAB_COUNT)) != 0 ||
-	    (mrc = mdb_env_open(env, part, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600)) != 0 ||
-	    (mrc = mdb_txn_begin(env, NULL, MDB_RDONLY, &mdb)) != 0)
-		rc = fail(err, RC_INTERNAL, "", "%s is no backup of a store of rosterd: %s", from, mdb_strerror(mrc));
+		(mrc = mdb_env_open(env, part, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600)) !=
+			0 ||
+		(mrc = mdb_txn_begin(env, NULL, MDB_RDONLY, &mdb)) != 0)
+		rc = fail(err, RC_INTERNAL, "", "%s is no backup of a store of rosterd: %s", from,
+			mdb_strerror(mrc));
 	else
 		rc = check_tables(env, mdb, from, (uint64_t)st.st_size, err);
 	if (mdb != NULL)
@@ -283,7 +291,8 @@ check_backup(const char *part, const char *from, struct err *err)
 }
 
 static enum rc
-restore_to(const char *file, const char *part, const char *data, const struct store_progress *p, struct err *err)
+restore_to(const char *file, const char *part, const char *data, const struct store_progress *p,
+	struct err *err)
 {
 	int in = open(file, O_RDONLY | O_CLOEXEC), out = -1;
 	enum rc rc;
@@ -305,9 +314,11 @@ restore_to(const char *file, const char *part, const char *data, const struct st
 }
 
 enum rc
-store_restore(const char *file, const char *directory, const struct store_progress *p, struct err *err)
+store_restore(
+	const char *file, const char *directory, const struct store_progress *p, struct err *err)
 {
-	struct buf data = path_join(directory, "/data.mdb"), part = path_join(directory, "/data.mdb.part");
+	struct buf data = path_join(directory, "/data.mdb"),
+		   part = path_join(directory, "/data.mdb.part");
 	enum rc rc;
 
 	if (mkdir(directory, 0700) != 0 && errno != EEXIST)

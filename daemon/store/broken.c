@@ -9,9 +9,9 @@
 #include "base/banned.h"
 
 #ifdef BROKEN_COMMIT
-/* Everything that must not be done: a write is answered before its commit, which follows up to 50 ms later, and the counters
- * come in a transaction of their own after it. Killing the process shows both. LMDB's write transaction
- * belongs to the thread that began it, hence a thread. */
+/* Everything that must not be done: a write is answered before its commit, which follows up to 50
+ * ms later, and the counters come in a transaction of their own after it. Killing the process shows
+ * both. LMDB's write transaction belongs to the thread that began it, hence a thread. */
 struct broken {
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -35,7 +35,7 @@ broken_linger(struct broken *b)
 		until.tv_nsec -= 1000000000;
 	}
 	while (!b->asked && !b->stop &&
-	       pthread_cond_timedwait(&b->change, &b->lock, &until) != ETIMEDOUT)
+		pthread_cond_timedwait(&b->change, &b->lock, &until) != ETIMEDOUT)
 		;
 }
 

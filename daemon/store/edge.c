@@ -20,7 +20,8 @@ edge_put(struct orgtx *o, enum table tab, uint64_t from, uint64_t to, unsigned f
 
 	key_row(key, o->org, from);
 	put_be64(value, to);
-	return txn_put_new(o->t, tab, slice_at(key, sizeof(key)), slice_at(value, sizeof(value)), flags);
+	return txn_put_new(
+		o->t, tab, slice_at(key, sizeof(key)), slice_at(value, sizeof(value)), flags);
 }
 
 static bool
@@ -68,8 +69,8 @@ edge_remove(struct orgtx *o, uint64_t group, uint64_t member)
 	return true;
 }
 
-/* Whether all of the run comes behind what the group has: then each goes to the end without a search, and
- * the pages fill up. */
+/* Whether all of the run comes behind what the group has: then each goes to the end without a
+ * search, and the pages fill up. */
 static bool
 edges_follow(struct orgtx *o, uint64_t group, uint64_t first)
 {
@@ -90,8 +91,8 @@ edge_add_many(struct orgtx *o, uint64_t group, const uint64_t *members, size_t n
 	append = edges_follow(o, group, members[0]);
 	for (size_t i = 0; i < n && o->t->rc == 0; i++) {
 		assert(members[i] >= last);
-		if (members[i] == last ||
-		    !edge_put(o, TAB_MEMBER, group, members[i], append ? MDB_APPENDDUP : MDB_NODUPDATA))
+		if (members[i] == last || !edge_put(o, TAB_MEMBER, group, members[i],
+						  append ? MDB_APPENDDUP : MDB_NODUPDATA))
 			continue;
 		last = members[i];
 		(void)edge_put(o, TAB_GROUP, members[i], group, MDB_NODUPDATA);
@@ -128,7 +129,8 @@ edges_drop_side(struct orgtx *o, enum edge_direction d, uint64_t row)
 uint64_t
 edges_drop(struct orgtx *o, uint64_t row)
 {
-	uint64_t dropped = edges_drop_side(o, EDGE_MEMBERS, row) + edges_drop_side(o, EDGE_GROUPS, row);
+	uint64_t dropped =
+		edges_drop_side(o, EDGE_MEMBERS, row) + edges_drop_side(o, EDGE_GROUPS, row);
 
 	edge_counted(o, 0, dropped);
 	return dropped;
@@ -153,7 +155,8 @@ edge_count(struct orgtx *o, enum edge_direction d, uint64_t row)
 }
 
 size_t
-edge_list(struct orgtx *o, enum edge_direction d, uint64_t row, uint64_t after, uint64_t *out, size_t max)
+edge_list(struct orgtx *o, enum edge_direction d, uint64_t row, uint64_t after, uint64_t *out,
+	size_t max)
 {
 	uint8_t key[KEY_ROW];
 

@@ -45,11 +45,11 @@ page_find(const uint8_t *page, size_t n, uint64_t row)
 	return low;
 }
 
-/* LMDB hands out the rows of one page at a time, from the page's beginning, wherever in it the cursor stands; for a key with a
- * single row it succeeds and says nothing. */
+/* LMDB hands out the rows of one page at a time, from the page's beginning, wherever in it the
+ * cursor stands; for a key with a single row it succeeds and says nothing. */
 size_t
-dups_list(struct txn *t, enum table tab, struct slice key, uint64_t after, uint64_t skip, uint64_t *out,
-	size_t max)
+dups_list(struct txn *t, enum table tab, struct slice key, uint64_t after, uint64_t skip,
+	uint64_t *out, size_t max)
 {
 	MDB_cursor *cursor = txn_cursor(t, tab);
 	uint8_t from[ROW_SIZE];
@@ -60,7 +60,7 @@ dups_list(struct txn *t, enum table tab, struct slice key, uint64_t after, uint6
 		return 0;
 	put_be64(from, after + 1);
 	if (!txn_ok(t, mdb_cursor_get(cursor, &k, &row, MDB_GET_BOTH_RANGE)) ||
-	    !txn_ok(t, mdb_cursor_get(cursor, &k, &page, MDB_GET_MULTIPLE)))
+		!txn_ok(t, mdb_cursor_get(cursor, &k, &page, MDB_GET_MULTIPLE)))
 		return 0;
 	if (page.mv_data == NULL)
 		page = row;
@@ -71,7 +71,8 @@ dups_list(struct txn *t, enum table tab, struct slice key, uint64_t after, uint6
 			skip -= n - at;
 		} else {
 			for (at += skip, skip = 0; at < n && got < max; at++)
-				out[got++] = get_be64((const uint8_t *)page.mv_data + at * ROW_SIZE);
+				out[got++] =
+					get_be64((const uint8_t *)page.mv_data + at * ROW_SIZE);
 			if (got == max)
 				return got;
 		}
@@ -122,21 +123,22 @@ index_count(struct orgtx *o, uint16_t attr_id, uint8_t type, struct slice value)
 }
 
 size_t
-index_list(struct orgtx *o, uint16_t attr_id, uint8_t type, struct slice value, uint64_t after, uint64_t *out,
-	size_t max)
+index_list(struct orgtx *o, uint16_t attr_id, uint8_t type, struct slice value, uint64_t after,
+	uint64_t *out, size_t max)
 {
 	uint8_t bytes[KEY_MAX];
 	struct slice key;
 
-	return value_key(o, attr_id, type, value, bytes, &key) ?
-		       dups_list(o->t, TAB_IDX, key, after, 0, out, max) :
-		       0;
+	return value_key(o, attr_id, type, value, bytes, &key)
+		       ? dups_list(o->t, TAB_IDX, key, after, 0, out, max)
+		       : 0;
 }
 
 /* ---- Walks ---- */
 
 struct index_walk *
-index_walk_open(struct orgtx *o, uint16_t attr_id, uint8_t type, bool backward, struct slice value, uint64_t row)
+index_walk_open(struct orgtx *o, uint16_t attr_id, uint8_t type, bool backward, struct slice value,
+	uint64_t row)
 {
 	struct index_walk *w = ARENA_NEW(o->t->arena, struct index_walk);
 
@@ -145,7 +147,7 @@ index_walk_open(struct orgtx *o, uint16_t attr_id, uint8_t type, bool backward, 
 	w->row = row;
 	w->ended = true;
 	if (value.len > INDEX_KEY_MAX || o->t->rc != 0 ||
-	    !txn_ok(o->t, mdb_cursor_open(o->t->mdb, o->t->s->dbi[TAB_IDX], &w->cursor)))
+		!txn_ok(o->t, mdb_cursor_open(o->t->mdb, o->t->s->dbi[TAB_IDX], &w->cursor)))
 		return w;
 	w->ended = false;
 	w->next = o->t->walks;
@@ -165,8 +167,8 @@ walk_seek_forward(struct index_walk *w, MDB_val *key, MDB_val *row)
 	int rc;
 
 	*key = (MDB_val){ w->len, w->key };
-	if ((rc = mdb_cursor_get(w->cursor, key, row, MDB_SET_RANGE)) != 0 || key->mv_size != w->len ||
-	    memcmp(key->mv_data, w->key, w->len) != 0)
+	if ((rc = mdb_cursor_get(w->cursor, key, row, MDB_SET_RANGE)) != 0 ||
+		key->mv_size != w->len || memcmp(key->mv_data, w->key, w->len) != 0)
 		return rc;
 	put_be64(from, w->row);
 	*row = (MDB_val){ ROW_SIZE, from };
@@ -214,7 +216,9 @@ walk_seek_backward(struct index_walk *w, MDB_val *key, MDB_val *row)
 	*row = (MDB_val){ ROW_SIZE, from };
 	rc = mdb_cursor_get(w->cursor, key, row, MDB_GET_BOTH_RANGE);
 	if (rc == 0)
-		return get_be64(row->mv_data) == w->row ? 0 : mdb_cursor_get(w->cursor, key, row, MDB_PREV);
+		return get_be64(row->mv_data) == w->row
+			       ? 0
+			       : mdb_cursor_get(w->cursor, key, row, MDB_PREV);
 	if (rc != MDB_NOTFOUND)
 		return rc;
 	*key = (MDB_val){ w->len, w->key };
@@ -259,7 +263,7 @@ index_walk_next(struct index_walk *w, struct slice *out_key, uint64_t *out_row)
 	if (w->ended || w->o->t->rc != 0)
 		return false;
 	if (!txn_ok(w->o->t, walk_step(w, &key, &row)) || key.mv_size < KEY_INDEX ||
-	    memcmp(key.mv_data, w->key, KEY_INDEX) != 0) {
+		memcmp(key.mv_data, w->key, KEY_INDEX) != 0) {
 		w->ended = true;
 		return false;
 	}

@@ -64,7 +64,8 @@ change_end(struct orgtx *o)
 	if (b->len > JOURNAL_HEAD) {
 		key_row(key, o->org, ++stat->revision);
 		o->dirty = true;
-		if (!txn_put_new(o->t, TAB_JOURNAL, slice_at(key, sizeof(key)), buf_as_slice(b), MDB_NOOVERWRITE))
+		if (!txn_put_new(o->t, TAB_JOURNAL, slice_at(key, sizeof(key)), buf_as_slice(b),
+			    MDB_NOOVERWRITE))
 			(void)txn_ok(o->t, MDB_KEYEXIST);
 	}
 	buf_clear(b);
@@ -163,7 +164,8 @@ journal_apply(struct orgtx *o, const struct journal_entry *entry, struct err *er
 	bool bad = false;
 
 	if (orgtx_stat_load(o)->revision + 1 != entry->revision)
-		return fail(err, RC_CONFLICT, "", "the organisation stands at revision %llu: entry %llu does not follow",
+		return fail(err, RC_CONFLICT, "",
+			"the organisation stands at revision %llu: entry %llu does not follow",
 			(unsigned long long)o->stat.revision, (unsigned long long)entry->revision);
 	(void)change_begin(o, &entry->actor);
 	while (o->t->rc == 0 && journal_next_change(&changes, &change, &bad))
@@ -172,7 +174,8 @@ journal_apply(struct orgtx *o, const struct journal_entry *entry, struct err *er
 		(void)txn_ok(o->t, MDB_CORRUPTED);
 	change_end(o);
 	if (o->t->rc == MDB_CORRUPTED)
-		return fail(err, RC_INTERNAL, "", "journal entry %llu does not fit the organisation",
+		return fail(err, RC_INTERNAL, "",
+			"journal entry %llu does not fit the organisation",
 			(unsigned long long)entry->revision);
 	return o->t->rc == 0 ? RC_OK : store_fail(o->t->s, o->t->rc, err);
 }

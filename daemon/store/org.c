@@ -44,7 +44,8 @@ org_by_key(struct txn *t, struct slice key, struct org *out)
 {
 	MDB_val value;
 
-	if (key.len == 0 || key.len > ORG_KEY_MAX || !txn_get(t, TAB_ORGNAME, key.p, key.len, &value))
+	if (key.len == 0 || key.len > ORG_KEY_MAX ||
+		!txn_get(t, TAB_ORGNAME, key.p, key.len, &value))
 		return false;
 	return decoded(t, value.mv_size == KEY_ORG) && org_by_no(t, get_be32(value.mv_data), out);
 }
@@ -86,10 +87,11 @@ org_create(struct txn *t, struct org *org)
 	MDB_val value;
 
 	assert(name.len > 0);
-	/* Numbers are not given twice: an old org's journal or token must never be taken for a new one's. */
+	/* Numbers are not given twice: an old org's journal or token must never be taken for a new
+	 * one's. */
 	org->no = 1;
 	if (txn_get(t, TAB_META, meta_next_org, sizeof(meta_next_org) - 1, &value) &&
-	    decoded(t, value.mv_size == KEY_ORG))
+		decoded(t, value.mv_size == KEY_ORG))
 		org->no = get_be32(value.mv_data);
 	put_be32(no, org->no + 1);
 	txn_put(t, TAB_META, meta_next_org, sizeof(meta_next_org) - 1, no, sizeof(no));
@@ -97,7 +99,8 @@ org_create(struct txn *t, struct org *org)
 	if (!txn_put_new(t, TAB_ORGNAME, name, slice_at(no, sizeof(no)), MDB_NOOVERWRITE))
 		(void)txn_ok(t, MDB_KEYEXIST);
 	org_put(t, org);
-	orgtx_put_stat(t, org->no, &(struct org_stat){ .next_row = 1, .next_connection = 1, .next_token = 1 });
+	orgtx_put_stat(t, org->no,
+		&(struct org_stat){ .next_row = 1, .next_connection = 1, .next_token = 1 });
 }
 
 /* Deletes up to limit entries of one table; true when the org has none left there. */
@@ -111,7 +114,8 @@ purge_table(struct txn *t, enum table tab, uint32_t org, size_t *left)
 	size_t count;
 
 	put_be32(key, org);
-	/* The place is looked up anew after each one: LMDB 0.9.24 can lose it in runs of deletions with duplicates. */
+	/* The place is looked up anew after each one: LMDB 0.9.24 can lose it in runs of deletions
+	 * with duplicates. */
 	while (txn_first(t, tab, slice_at(key, sizeof(key)), KEY_ORG, &found, &value)) {
 		if (*left == 0)
 			return false;

@@ -19,7 +19,8 @@
 const struct table_row store_tables[TAB_COUNT] = { TABLE_LIST(X) };
 #undef X
 
-/* One slot a reader: workers, the control door, verify and backup, and rosterctl beside the daemon. */
+/* One slot a reader: workers, the control door, verify and backup, and rosterctl beside the daemon.
+ */
 enum { MAX_READERS = 1022 };
 
 static const char meta_format[] = "format", meta_secret[] = "secret";
@@ -47,11 +48,13 @@ store_fail(struct store *s, int mrc, struct err *err)
 {
 	if (mrc == MDB_MAP_FULL)
 		return fail(err, RC_NO_SPACE, "",
-			"the store has reached the size it may grow to (%llu MiB): nothing was changed",
+			"the store has reached the size it may grow to (%llu MiB): nothing was "
+			"changed",
 			(unsigned long long)(s->map_limit >> 20));
 	if (store_rc(mrc) == RC_NO_SPACE)
 		return fail(err, RC_NO_SPACE, "",
-			"the disk of the store is full: nothing was changed; writes work again when there is room");
+			"the disk of the store is full: nothing was changed; writes work again "
+			"when there is room");
 	return fail(err, RC_INTERNAL, "", "the store failed: %s", mdb_strerror(mrc));
 }
 
@@ -84,13 +87,15 @@ meta_create(MDB_txn *mdb, MDB_dbi meta)
 }
 
 enum rc
-store_meta_check(MDB_txn *mdb, MDB_dbi meta, const char *name, uint8_t secret[STORE_SECRET], struct err *err)
+store_meta_check(
+	MDB_txn *mdb, MDB_dbi meta, const char *name, uint8_t secret[STORE_SECRET], struct err *err)
 {
 	MDB_val key = val_text(meta_format), value;
 	uint32_t format;
 
 	if (mdb_get(mdb, meta, &key, &value) != 0 || value.mv_size != sizeof(format))
-		return fail(err, RC_INTERNAL, "", "%s holds a database that is no store of rosterd", name);
+		return fail(err, RC_INTERNAL, "", "%s holds a database that is no store of rosterd",
+			name);
 	memcpy(&format, value.mv_data, sizeof(format));
 	format = le32toh(format);
 	if (format > STORE_FORMAT)
@@ -105,8 +110,8 @@ store_meta_check(MDB_txn *mdb, MDB_dbi meta, const char *name, uint8_t secret[ST
 	return RC_OK;
 }
 
-/* In one write transaction, so that two processes that start at once make one store. An existing store is not
- * written to. */
+/* In one write transaction, so that two processes that start at once make one store. An existing
+ * store is not written to. */
 static enum rc
 open_tables(struct store *s, MDB_txn *mdb, const char *directory, struct err *err)
 {
@@ -119,11 +124,11 @@ open_tables(struct store *s, MDB_txn *mdb, const char *directory, struct err *er
 		MDB_dbi main_dbi;
 
 		if ((rc = mdb_dbi_open(mdb, NULL, 0, &main_dbi)) != 0 ||
-		    (rc = mdb_stat(mdb, main_dbi, &root)) != 0)
+			(rc = mdb_stat(mdb, main_dbi, &root)) != 0)
 			return store_fail(s, rc, err);
 		if (root.ms_entries > 0)
-			return fail(err, RC_INTERNAL, "", "%s holds a database that is no store of rosterd",
-				directory);
+			return fail(err, RC_INTERNAL, "",
+				"%s holds a database that is no store of rosterd", directory);
 		rc = mdb_dbi_open(mdb, store_tables[TAB_META].name, MDB_CREATE, &s->dbi[TAB_META]);
 		if (rc == 0)
 			rc = meta_create(mdb, s->dbi[TAB_META]);
@@ -134,7 +139,8 @@ open_tables(struct store *s, MDB_txn *mdb, const char *directory, struct err *er
 	if (checked != RC_OK)
 		return checked;
 	for (int i = 0; i < TAB_COUNT; i++) {
-		rc = mdb_dbi_open(mdb, store_tables[i].name, store_tables[i].flags | MDB_CREATE, &s->dbi[i]);
+		rc = mdb_dbi_open(
+			mdb, store_tables[i].name, store_tables[i].flags | MDB_CREATE, &s->dbi[i]);
 		if (rc != 0)
 			return store_fail(s, rc, err);
 	}
@@ -152,8 +158,9 @@ sync_directory(const char *directory, struct err *err)
 
 	if (fd >= 0)
 		close(fd);
-	return done ? RC_OK :
-		      fail(err, RC_INTERNAL, "", "%s cannot be synced: %s", directory, strerror(errno));
+	return done ? RC_OK
+		    : fail(err, RC_INTERNAL, "", "%s cannot be synced: %s", directory,
+			      strerror(errno));
 }
 
 static enum rc
@@ -164,18 +171,19 @@ env_open(struct store *s, const struct store_options *o, struct err *err)
 	int mrc, dead;
 
 	if (mkdir(o->directory, 0700) != 0 && errno != EEXIST)
-		return fail(err, RC_INTERNAL, "", "%s cannot be made: %s", o->directory, strerror(errno));
+		return fail(err, RC_INTERNAL, "", "%s cannot be made: %s", o->directory,
+			strerror(errno));
 	if ((mrc = mdb_env_create(&s->env)) != 0 ||
-	    (mrc = mdb_env_set_maxdbs(s->env, TAB_COUNT)) != 0 ||
-	    (mrc = mdb_env_set_maxreaders(s->env, MAX_READERS)) != 0 ||
-	    (mrc = mdb_env_set_mapsize(s->env, o->map_size)) != 0)
+		(mrc = mdb_env_set_maxdbs(s->env, TAB_COUNT)) != 0 ||
+		(mrc = mdb_env_set_maxreaders(s->env, MAX_READERS)) != 0 ||
+		(mrc = mdb_env_set_mapsize(s->env, o->map_size)) != 0)
 		return store_fail(s, mrc, err);
 	if ((mrc = mdb_env_open(s->env, o->directory, MDB_NOTLS, 0600)) != 0)
-		return fail(err, RC_INTERNAL, "", "the store in %s cannot be opened: %s", o->directory,
-			mdb_strerror(mrc));
+		return fail(err, RC_INTERNAL, "", "the store in %s cannot be opened: %s",
+			o->directory, mdb_strerror(mrc));
 	/* Slots of processes that were killed would keep pages from reuse. */
 	if ((mrc = mdb_reader_check(s->env, &dead)) != 0 ||
-	    (mrc = mdb_txn_begin(s->env, NULL, 0, &mdb)) != 0)
+		(mrc = mdb_txn_begin(s->env, NULL, 0, &mdb)) != 0)
 		return store_fail(s, mrc, err);
 	rc = open_tables(s, mdb, o->directory, err);
 	if (rc != RC_OK) {
@@ -308,7 +316,8 @@ map_resize(struct store *s, size_t size)
 	gate_shut(s);
 	(void)mdb_env_info(s->env, &before);
 	rc = mdb_env_set_mapsize(s->env, size);
-	/* A failure leaves no map at all: without the old one back nothing in this process may go on. */
+	/* A failure leaves no map at all: without the old one back nothing in this process may go
+	 * on. */
 	if (rc != 0 && rc != EINVAL && mdb_env_set_mapsize(s->env, before.me_mapsize) != 0)
 		abort();
 	gate_open(s);
@@ -341,8 +350,8 @@ store_adopt_map(struct store *s)
 	return map_resize(s, 0);
 }
 
-/* Growth during a long walk makes writers wait for its end: so there is room for as much again before it
- * begins. */
+/* Growth during a long walk makes writers wait for its end: so there is room for as much again
+ * before it begins. */
 static void
 walk_make_room(struct store *s)
 {

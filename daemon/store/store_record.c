@@ -36,7 +36,8 @@ record_get(struct orgtx *o, uint64_t row, struct record *out)
 
 	key_row(key, o->org, row);
 	return txn_get(o->t, TAB_REC, key, sizeof(key), &value) &&
-	       txn_ok(o->t, record_parse(o->t->s->schema, slice_val(&value), out) ? 0 : MDB_CORRUPTED);
+	       txn_ok(o->t,
+		       record_parse(o->t->s->schema, slice_val(&value), out) ? 0 : MDB_CORRUPTED);
 }
 
 bool
@@ -106,8 +107,8 @@ index_del(struct orgtx *o, struct slice key, uint64_t row)
 
 /* Both lists are sorted: what is in one of them only changes. */
 static void
-index_change(struct orgtx *o, uint64_t row, const struct slice *old, size_t old_n, const struct slice *new,
-	size_t new_n)
+index_change(struct orgtx *o, uint64_t row, const struct slice *old, size_t old_n,
+	const struct slice *new, size_t new_n)
 {
 	size_t i = 0, j = 0;
 	int order;
@@ -202,7 +203,7 @@ record_replace(struct orgtx *o, uint64_t row, struct slice packed)
 	assert(o->in_change);
 	arena_clear(a);
 	if (!record_get(o, row, &old) || !record_parse(o->t->s->schema, packed, &new) ||
-	    new.type != old.type || memcmp(&new.id, &old.id, sizeof(new.id)) != 0) {
+		new.type != old.type || memcmp(&new.id, &old.id, sizeof(new.id)) != 0) {
 		(void)damaged(o);
 		return;
 	}
@@ -251,7 +252,8 @@ record_delete(struct orgtx *o, uint64_t row)
 /* ---- Many records ---- */
 
 struct many_entry {
-	uint64_t head; /* attribute and the first bytes of the value: settles most comparisons without a miss */
+	uint64_t head; /* attribute and the first bytes of the value: settles most comparisons
+			  without a miss */
 	struct slice key;
 	uint64_t row;
 };
@@ -293,7 +295,8 @@ many_collect(struct orgtx *o, struct many *m, const struct record *r, uint64_t r
 	arena_clear(o->t->scratch);
 	entries = index_entries(o->t->scratch, o, r, &n);
 	for (size_t i = 0; i < n; i++) {
-		struct many_entry e = { many_head(entries[i]), arena_dup(m->keys, entries[i]), row };
+		struct many_entry e = { many_head(entries[i]), arena_dup(m->keys, entries[i]),
+			row };
 
 		buf_put(&m->entries, &e, sizeof(e));
 	}
@@ -308,13 +311,15 @@ many_put(struct orgtx *o, struct many *m)
 	if (n == 0)
 		return;
 	qsort(entries, n, sizeof(*entries), many_compare);
-	/* The rows are higher than all that were given before, so they go behind those of the same key. */
+	/* The rows are higher than all that were given before, so they go behind those of the same
+	 * key. */
 	for (size_t i = 0; i < n && o->t->rc == 0; i++)
 		index_put(o, entries[i].key, entries[i].row, MDB_APPENDDUP);
 }
 
 void
-record_create_many(struct orgtx *o, uint8_t type, const struct slice *packed, size_t n, uint64_t *rows)
+record_create_many(
+	struct orgtx *o, uint8_t type, const struct slice *packed, size_t n, uint64_t *rows)
 {
 	struct many m = { arena_new(), BUF_INIT };
 	struct record r;

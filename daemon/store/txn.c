@@ -12,11 +12,12 @@
 
 enum {
 	CHANGES_KEEP = 1 << 20, /* what the writer's buffer may keep between transactions */
-	CHECK_READERS = 1024,   /* writes between two looks for readers that died: they keep pages from reuse */
+	CHECK_READERS = 1024,   /* writes between two looks for readers that died: they keep pages
+				   from reuse */
 };
 
-/* LMDB calls a short write EIO, though what it means is a full disk: the kernel wrote what there was room for. An
- * EIO of the disk has set errno; errno was cleared before. */
+/* LMDB calls a short write EIO, though what it means is a full disk: the kernel wrote what there
+ * was room for. An EIO of the disk has set errno; errno was cleared before. */
 static int
 full_disk_or(int mrc)
 {
@@ -103,7 +104,8 @@ reader_free(struct txn *t)
 	for (at = &t->s->readers; *at != t; at = &(*at)->next_reader)
 		;
 	*at = t->next_reader;
-	/* Within the lock: freeing gives the slot back, in a lock file that a moving map does not touch. */
+	/* Within the lock: freeing gives the slot back, in a lock file that a moving map does not
+	 * touch. */
 	pthread_mutex_unlock(&t->s->gate_lock);
 	txn_free(t);
 }
@@ -112,8 +114,8 @@ static void
 gate_enter(struct txn *t)
 {
 	for (;;) {
-		/* Both sequentially consistent: either this thread sees the gate shut, or who shuts it sees the
-		 * flag. */
+		/* Both sequentially consistent: either this thread sees the gate shut, or who shuts
+		 * it sees the flag. */
 		atomic_store(&t->inside, true);
 		if (!atomic_load(&t->s->growing))
 			return;
@@ -126,8 +128,8 @@ gate_enter(struct txn *t)
 static int
 reader_renew(struct txn *t)
 {
-	return t->mdb != NULL ? mdb_txn_renew(t->mdb) :
-				mdb_txn_begin(t->s->env, NULL, MDB_RDONLY, &t->mdb);
+	return t->mdb != NULL ? mdb_txn_renew(t->mdb)
+			      : mdb_txn_begin(t->s->env, NULL, MDB_RDONLY, &t->mdb);
 }
 
 enum rc
@@ -234,9 +236,10 @@ writer_run(struct txn *t, store_write_fn *fn, void *arg, struct err *err, int *f
 	return t->rc == 0 ? rc : RC_INTERNAL;
 }
 
-/* After a write that failed, LMDB's file is what it was before the transaction: the new root is written last, and pages in use
- * are never written over. A full disk is thus no harm. Any other failure of the disk is: what the kernel dropped after a
- * failed sync is known to nobody, so we write no more until someone has looked. */
+/* After a write that failed, LMDB's file is what it was before the transaction: the new root is
+ * written last, and pages in use are never written over. A full disk is thus no harm. Any other
+ * failure of the disk is: what the kernel dropped after a failed sync is known to nobody, so we
+ * write no more until someone has looked. */
 enum rc
 writer_failed(struct store *s, int mrc, bool in_commit, struct err *err)
 {
@@ -280,7 +283,8 @@ store_write(struct store *s, store_write_fn *fn, void *arg, struct err *err)
 	pthread_mutex_lock(&s->write_lock);
 	if (s->write_failed)
 		rc = fail(err, RC_INTERNAL, "",
-			"the disk of the store failed: writes are refused until the daemon is started again");
+			"the disk of the store failed: writes are refused until the daemon is "
+			"started again");
 	else
 #ifdef BROKEN_COMMIT
 		rc = store_write_broken(s, fn, arg, err);
@@ -337,7 +341,8 @@ txn_get(struct txn *t, enum table tab, const void *key, size_t key_len, MDB_val 
 }
 
 void
-txn_put(struct txn *t, enum table tab, const void *key, size_t key_len, const void *value, size_t len)
+txn_put(struct txn *t, enum table tab, const void *key, size_t key_len, const void *value,
+	size_t len)
 {
 	(void)txn_put_new(t, tab, slice_at(key, key_len), slice_at(value, len), 0);
 }
@@ -372,7 +377,8 @@ txn_del(struct txn *t, enum table tab, struct slice key, struct slice value)
 }
 
 bool
-txn_first(struct txn *t, enum table tab, struct slice key, size_t prefix_len, MDB_val *found, MDB_val *value)
+txn_first(struct txn *t, enum table tab, struct slice key, size_t prefix_len, MDB_val *found,
+	MDB_val *value)
 {
 	MDB_cursor *cursor = txn_cursor(t, tab);
 

@@ -1,6 +1,7 @@
-/* Walks everything and says what disagrees. Memory does not grow with the store: each table is walked in order, and what
- * another table must say is looked up there. That a table holds nothing beyond that is first judged by counting;
- * only when the counts differ are its entries asked one by one where they come from. */
+/* Walks everything and says what disagrees. Memory does not grow with the store: each table is
+ * walked in order, and what another table must say is looked up there. That a table holds nothing
+ * beyond that is first judged by counting; only when the counts differ are its entries asked one by
+ * one where they come from. */
 #include "daemon/store/store_private.h"
 
 #include <inttypes.h>
@@ -72,7 +73,8 @@ struct table_walk {
 	MDB_val key, value;
 };
 
-/* The entries of the org at hand, or with prefix_len 0 all. A cursor of its own: look-ups use the transaction's. */
+/* The entries of the org at hand, or with prefix_len 0 all. A cursor of its own: look-ups use the
+ * transaction's. */
 static bool
 table_walk_open(struct table_walk *w, struct verify *v, enum table tab, size_t prefix_len)
 {
@@ -98,7 +100,7 @@ table_walk_next(struct table_walk *w)
 	}
 	w->started = true;
 	if (t->rc == 0 && txn_ok(t, rc) && w->key.mv_size >= w->prefix_len &&
-	    memcmp(w->key.mv_data, w->prefix, w->prefix_len) == 0) {
+		memcmp(w->key.mv_data, w->prefix, w->prefix_len) == 0) {
 		step(w->v);
 		return true;
 	}
@@ -176,13 +178,15 @@ verify_record(struct verify *v, const MDB_val *key, const MDB_val *value)
 		return;
 	}
 	if (r.type->code != row_type(row))
-		problem(v, "record %s is a %.*s under a row of another type", id, SLICE_ARG(r.type->name));
+		problem(v, "record %s is a %.*s under a row of another type", id,
+			SLICE_ARG(r.type->name));
 	if (!row_by_id(v->o, &r.id, &found))
 		problem(v, "record %s is missing from the table of ids", id);
 	else if (found != row)
 		problem(v, "the table of ids leads from %s to another record", id);
 	if (r.revision > orgtx_stat(v->o)->revision)
-		problem(v, "record %s has revision %" PRIu64 ", above the newest of the org", id, r.revision);
+		problem(v, "record %s has revision %" PRIu64 ", above the newest of the org", id,
+			r.revision);
 	verify_record_index(v, &r, row);
 	v->seen.rows[r.type->code]++;
 	v->seen.active_users += record_is_active(v->t->s, &r);
@@ -222,9 +226,11 @@ verify_id(struct verify *v, const MDB_val *key, const MDB_val *value)
 		if (v->t->rc == MDB_CORRUPTED)
 			v->t->rc = 0; /* told when the records were walked */
 		else
-			problem(v, "the table of ids leads from %s to no record", id_text(&id, text));
+			problem(v, "the table of ids leads from %s to no record",
+				id_text(&id, text));
 	} else if (memcmp(&r.id, &id, sizeof(id)) != 0) {
-		problem(v, "the table of ids leads from %s to a record with another id", id_text(&id, text));
+		problem(v, "the table of ids leads from %s to a record with another id",
+			id_text(&id, text));
 	}
 }
 
@@ -276,7 +282,8 @@ verify_index(struct verify *v, bool each)
 		return;
 	while (table_walk_next(&w)) {
 		n++;
-		if (w.key.mv_size < KEY_INDEX || w.key.mv_size > KEY_MAX || w.value.mv_size != ROW_SIZE)
+		if (w.key.mv_size < KEY_INDEX || w.key.mv_size > KEY_MAX ||
+			w.value.mv_size != ROW_SIZE)
 			problem(v, "the table of indexes has an entry of the wrong size");
 		else if (each)
 			verify_index_entry(v, &w.key, &w.value);
@@ -327,7 +334,9 @@ verify_edge(struct verify *v, uint64_t group, uint64_t member)
 			row_text(v, member, b));
 	key_row(key, v->org.no, member);
 	if (!dups_has(v->t, TAB_GROUP, slice_at(key, sizeof(key)), group) && v->t->rc == 0)
-		problem(v, "group %s has the member %s, but the member's own list of groups does not say so",
+		problem(v,
+			"group %s has the member %s, but the member's own list of groups does not "
+			"say so",
 			row_text(v, group, a), row_text(v, member, b));
 }
 
@@ -337,8 +346,8 @@ verify_mirror(struct verify *v, uint64_t member, uint64_t group)
 	char a[UUID_TEXT + 1], b[UUID_TEXT + 1];
 
 	if (!edge_has(v->o, group, member) && v->t->rc == 0)
-		problem(v, "%s has the group %s in its list, but is no member there", row_text(v, member, a),
-			row_text(v, group, b));
+		problem(v, "%s has the group %s in its list, but is no member there",
+			row_text(v, member, a), row_text(v, group, b));
 }
 
 static uint64_t
@@ -354,7 +363,8 @@ verify_edges(struct verify *v, enum table tab, void (*each)(struct verify *, uin
 		if (w.key.mv_size != KEY_ROW || w.value.mv_size != ROW_SIZE)
 			problem(v, "the table of edges has an entry of the wrong size");
 		else if (each != NULL)
-			each(v, get_be64((const uint8_t *)w.key.mv_data + KEY_ORG), get_be64(w.value.mv_data));
+			each(v, get_be64((const uint8_t *)w.key.mv_data + KEY_ORG),
+				get_be64(w.value.mv_data));
 	}
 	return n;
 }
@@ -380,7 +390,8 @@ verify_journal(struct verify *v)
 		}
 		revision = get_be64((const uint8_t *)w.key.mv_data + KEY_ORG);
 		if (revision != v->seen.revision + 1)
-			problem(v, "the journal goes from revision %" PRIu64 " to %" PRIu64, v->seen.revision, revision);
+			problem(v, "the journal goes from revision %" PRIu64 " to %" PRIu64,
+				v->seen.revision, revision);
 		v->seen.revision = revision;
 		bad = !journal_decode(slice_val(&w.value), revision, &entry);
 		while (!bad && journal_next_change(&entry.changes, &change, &bad))
@@ -394,7 +405,8 @@ static void
 verify_count(struct verify *v, const char *what, uint64_t says, uint64_t is)
 {
 	if (says != is)
-		problem(v, "the counter of %s says %" PRIu64 ", there are %" PRIu64, what, says, is);
+		problem(v, "the counter of %s says %" PRIu64 ", there are %" PRIu64, what, says,
+			is);
 }
 
 static void
@@ -406,17 +418,17 @@ verify_stat(struct verify *v)
 	for (size_t i = 0; i < v->t->s->schema->type_count; i++) {
 		const struct resource_type *type = v->t->s->schema->types[i];
 
-		verify_count(v, type->code == TYPE_USER ? "users" : "groups", stat->rows[type->code],
-			v->seen.rows[type->code]);
+		verify_count(v, type->code == TYPE_USER ? "users" : "groups",
+			stat->rows[type->code], v->seen.rows[type->code]);
 	}
 	verify_count(v, "active users", stat->active_users, v->seen.active_users);
 	verify_count(v, "memberships", stat->edges, v->seen.edges);
 	if (stat->revision != v->seen.revision)
-		problem(v, "the org stands at revision %" PRIu64 ", its journal ends with %" PRIu64, stat->revision,
-			v->seen.revision);
+		problem(v, "the org stands at revision %" PRIu64 ", its journal ends with %" PRIu64,
+			stat->revision, v->seen.revision);
 	if (stat->next_row < v->seen.next_row)
-		problem(v, "the counter of rows says %" PRIu64 ", though row %" PRIu64 " is taken", stat->next_row,
-			v->seen.next_row - 1);
+		problem(v, "the counter of rows says %" PRIu64 ", though row %" PRIu64 " is taken",
+			stat->next_row, v->seen.next_row - 1);
 	r->edges += v->seen.edges;
 }
 
@@ -457,10 +469,11 @@ verify_org_names(struct verify *v)
 	if (!table_walk_open(&w, v, TAB_ORGNAME, 0))
 		return;
 	while (table_walk_next(&w)) {
-		if (w.value.mv_size != KEY_ORG || !org_by_no(v->t, get_be32(w.value.mv_data), &org) ||
-		    !slice_eq(slice_of(org.key), slice_val(&w.key)))
-			problem(v, "the org key %.*s leads to no org of that key", (int)w.key.mv_size,
-				(const char *)w.key.mv_data);
+		if (w.value.mv_size != KEY_ORG ||
+			!org_by_no(v->t, get_be32(w.value.mv_data), &org) ||
+			!slice_eq(slice_of(org.key), slice_val(&w.key)))
+			problem(v, "the org key %.*s leads to no org of that key",
+				(int)w.key.mv_size, (const char *)w.key.mv_data);
 	}
 }
 
@@ -477,21 +490,25 @@ verify_tokens(struct verify *v)
 	if (!table_walk_open(&w, v, TAB_TOKEN, 0))
 		return;
 	while (table_walk_next(&w)) {
-		if (w.key.mv_size != TOKEN_HASH || !token_decode(slice_val(&w.value), w.key.mv_data, &token)) {
+		if (w.key.mv_size != TOKEN_HASH ||
+			!token_decode(slice_val(&w.value), w.key.mv_data, &token)) {
 			problem(v, "the table of tokens has an entry that cannot be read");
 			continue;
 		}
 		if (!org_by_no(v->t, token.org, &org))
-			problem(v, "token %u belongs to org number %u, which is not there", token.no, token.org);
+			problem(v, "token %u belongs to org number %u, which is not there",
+				token.no, token.org);
 		else if (org.state != ORG_DELETED && token.connection != 0 &&
 			 !connection_get(v->t, token.org, token.connection, &c))
-			problem(v, "token %u of org %s belongs to connection %u, which is not there", token.no,
-				org.key, token.connection);
+			problem(v,
+				"token %u of org %s belongs to connection %u, which is not there",
+				token.no, org.key, token.connection);
 		put_be32(key, token.org);
 		put_be32(key + KEY_ORG, token.no);
 		if (!txn_get(v->t, TAB_TOKENNO, key, sizeof(key), &value) ||
-		    !slice_eq(slice_val(&value), slice_val(&w.key)))
-			problem(v, "token %u of org number %u is missing from the org's list", token.no, token.org);
+			!slice_eq(slice_val(&value), slice_val(&w.key)))
+			problem(v, "token %u of org number %u is missing from the org's list",
+				token.no, token.org);
 	}
 }
 
@@ -510,7 +527,9 @@ verify_token_numbers(struct verify *v)
 			problem(v, "the list of tokens has an entry of the wrong size");
 		else if (!token_get(v->t, w.value.mv_data, &token) || token.org != get_be32(key) ||
 			 token.no != get_be32(key + KEY_ORG))
-			problem(v, "the list of tokens leads from number %u of org number %u to no such token",
+			problem(v,
+				"the list of tokens leads from number %u of org number %u to no "
+				"such token",
 				get_be32(key + KEY_ORG), get_be32(key));
 	}
 }
@@ -526,8 +545,8 @@ verify_connections(struct verify *v)
 		return;
 	while (table_walk_next(&w)) {
 		key = w.key.mv_data;
-		if (w.key.mv_size != 8 ||
-		    !connection_decode(slice_val(&w.value), get_be32(key), get_be32(key + KEY_ORG), &c))
+		if (w.key.mv_size != 8 || !connection_decode(slice_val(&w.value), get_be32(key),
+						  get_be32(key + KEY_ORG), &c))
 			problem(v, "the table of connections has an entry that cannot be read");
 	}
 }
@@ -546,7 +565,8 @@ verify_strays(struct verify *v, enum table tab)
 		if (!txn_first(v->t, tab, slice_at(key, sizeof(key)), 0, &found, &value))
 			return;
 		if (found.mv_size < KEY_ORG) {
-			problem(v, "the table %s has a key of %zu bytes", store_tables[tab].name, found.mv_size);
+			problem(v, "the table %s has a key of %zu bytes", store_tables[tab].name,
+				found.mv_size);
 			return;
 		}
 		no = get_be32(found.mv_data);
@@ -602,7 +622,8 @@ verify_all(struct verify *v)
 }
 
 enum rc
-store_verify(struct store *s, const struct store_progress *p, struct verify_result *out, struct err *err)
+store_verify(
+	struct store *s, const struct store_progress *p, struct verify_result *out, struct err *err)
 {
 	struct verify v = { .p = p, .result = out };
 	enum rc rc;

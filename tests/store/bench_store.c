@@ -1,4 +1,5 @@
-/* Figures of the store alone: bench_store [users [chunk]]. Not a test: it prints, and fails at nothing. */
+/* Figures of the store alone: bench_store [users [chunk]]. Not a test: it prints, and fails at
+ * nothing. */
 #include "tests/store/fixture.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Of the process: what the figure would be on a machine that has nothing else to do and a fast disk. */
+/* Of the process: what the figure would be on a machine that has nothing else to do and a fast
+ * disk. */
 static double
 cpu(void)
 {
@@ -80,12 +82,13 @@ pack_users(struct bench *b, uint64_t n)
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t x = fixture_random(&b->seed);
 
-		(void)snprintf(name, sizeof(name), "%08llx.person.%llu", (unsigned long long)(x >> 32),
-			(unsigned long long)b->made);
-		(void)snprintf(family, sizeof(family), "Family%llu", (unsigned long long)(x % 50000));
+		(void)snprintf(name, sizeof(name), "%08llx.person.%llu",
+			(unsigned long long)(x >> 32), (unsigned long long)b->made);
+		(void)snprintf(
+			family, sizeof(family), "Family%llu", (unsigned long long)(x % 50000));
 		(void)snprintf(mail, sizeof(mail), "%s@example.com", name);
-		(void)snprintf(external, sizeof(external), "%016llx%016llx", (unsigned long long)fixture_random(&b->seed),
-			(unsigned long long)x);
+		(void)snprintf(external, sizeof(external), "%016llx%016llx",
+			(unsigned long long)fixture_random(&b->seed), (unsigned long long)x);
 		b->made++;
 		fixture_pack_user(&b->packed, fixture_id(b->made), 1, (int64_t)(b->made / 100), &p);
 		b->ends[i] = b->packed.len;
@@ -123,11 +126,12 @@ bench_load(struct bench *b)
 		c = cpu() - c;
 		spent += t;
 		burnt += c;
-		printf("  chunk of %llu at %llu: %.2f s (cpu %.2f s)\n", (unsigned long long)b->chunk,
-			(unsigned long long)done, t, c);
+		printf("  chunk of %llu at %llu: %.2f s (cpu %.2f s)\n",
+			(unsigned long long)b->chunk, (unsigned long long)done, t, c);
 	}
-	printf("record_create_many: %llu users of %zu bytes, %.0f/s (cpu %.0f/s)\n", (unsigned long long)b->users,
-		b->packed.len / b->chunk, (double)b->users / spent, (double)b->users / burnt);
+	printf("record_create_many: %llu users of %zu bytes, %.0f/s (cpu %.0f/s)\n",
+		(unsigned long long)b->users, b->packed.len / b->chunk, (double)b->users / spent,
+		(double)b->users / burnt);
 }
 
 static enum rc
@@ -211,8 +215,9 @@ bench_members(struct bench *b)
 		write_or_die(b, one_member);
 		spent[i % 2] += now() - t;
 	}
-	printf("one member, one commit: group of 10 %.0f/s, of %llu %.0f/s: %.2f times\n", ROUNDS / 2 / spent[0],
-		(unsigned long long)b->users, ROUNDS / 2 / spent[1], spent[1] / spent[0]);
+	printf("one member, one commit: group of 10 %.0f/s, of %llu %.0f/s: %.2f times\n",
+		ROUNDS / 2 / spent[0], (unsigned long long)b->users, ROUNDS / 2 / spent[1],
+		spent[1] / spent[0]);
 }
 
 static void
@@ -254,7 +259,8 @@ bench_reads(struct bench *b)
 	for (int i = 0; i < N; i++) {
 		if (reader_begin(t, &err) != RC_OK)
 			exit(1);
-		found += edge_has(orgtx_open(t, b->org), b->big, b->rows[fixture_random(&b->seed) % b->users]);
+		found += edge_has(orgtx_open(t, b->org), b->big,
+			b->rows[fixture_random(&b->seed) % b->users]);
 		reader_end(t);
 	}
 	printf("reader_begin + edge_has + reader_end: %.0f/s\n", N / (cpu() - at));
@@ -264,13 +270,15 @@ bench_reads(struct bench *b)
 	at = cpu();
 	for (int i = 0; i < 100; i++)
 		found += rows_list(o, TYPE_USER, 0, b->users / 2, out, 100);
-	printf("rows_list past %llu rows: %.3f ms (%llu)\n", (unsigned long long)b->users / 2, (cpu() - at) * 10,
-		(unsigned long long)found);
+	printf("rows_list past %llu rows: %.3f ms (%llu)\n", (unsigned long long)b->users / 2,
+		(cpu() - at) * 10, (unsigned long long)found);
 	at = cpu();
 	found = 0;
-	for (uint64_t after = 0; (row = edge_list(o, EDGE_MEMBERS, b->big, after, out, 100)) > 0; found += row)
+	for (uint64_t after = 0; (row = edge_list(o, EDGE_MEMBERS, b->big, after, out, 100)) > 0;
+		found += row)
 		after = out[row - 1];
-	printf("edge_list of %llu in pages of 100: %.3f s\n", (unsigned long long)found, cpu() - at);
+	printf("edge_list of %llu in pages of 100: %.3f s\n", (unsigned long long)found,
+		cpu() - at);
 	reader_free(t);
 }
 
@@ -317,15 +325,16 @@ bench_care(struct bench *b)
 
 	if (store_verify(b->s, NULL, &result, &err) != RC_OK)
 		exit(1);
-	printf("store_verify: %.1f s (cpu %.1f s), %llu problems\n", now() - t, cpu() - c, (unsigned long long)result.problems);
+	printf("store_verify: %.1f s (cpu %.1f s), %llu problems\n", now() - t, cpu() - c,
+		(unsigned long long)result.problems);
 	store_usage(b->s, &usage);
 	buf_printf(&file, "%s/backup%c", b->dir, '\0');
 	t = now();
 	if (store_backup(b->s, file.p, NULL, &err) != RC_OK)
 		printf("backup: %s\n", err.detail);
 	(void)stat(file.p, &st);
-	printf("store_backup: %.1f s, %lld MiB of %llu MiB\n", now() - t, (long long)st.st_size >> 20,
-		(unsigned long long)usage.used_bytes >> 20);
+	printf("store_backup: %.1f s, %lld MiB of %llu MiB\n", now() - t,
+		(long long)st.st_size >> 20, (unsigned long long)usage.used_bytes >> 20);
 	(void)unlink(file.p);
 	buf_release(&file);
 	store_close(b->s);

@@ -120,10 +120,11 @@ put_emails(struct arena *a, struct node *root, const char *const emails[2])
 }
 
 static void
-pack(struct buf *out, struct arena *a, struct uuid id, uint8_t type, uint64_t revision, int64_t modified,
-	struct node *root, uint32_t space)
+pack(struct buf *out, struct arena *a, struct uuid id, uint8_t type, uint64_t revision,
+	int64_t modified, struct node *root, uint32_t space)
 {
-	struct record r = { schema_type(fixture_schema(), type), id, revision, 1000, modified, { NULL, 0 } };
+	struct record r = { schema_type(fixture_schema(), type), id, revision, 1000, modified,
+		{ NULL, 0 } };
 
 	record_pack(out, fixture_schema(), &r, root, space, NULL);
 	arena_free(a);
@@ -136,7 +137,8 @@ root_of(struct arena *a, uint8_t type)
 }
 
 void
-fixture_pack_user(struct buf *out, struct uuid id, uint64_t revision, int64_t modified, const struct person *p)
+fixture_pack_user(struct buf *out, struct uuid id, uint64_t revision, int64_t modified,
+	const struct person *p)
 {
 	struct arena *a = arena_new();
 	struct node *root = root_of(a, TYPE_USER), *n;

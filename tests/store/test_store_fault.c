@@ -1,4 +1,5 @@
-/* What goes wrong around a store: maps that fill under readers, disks that fill, disks that fail, processes that are killed. */
+/* What goes wrong around a store: maps that fill under readers, disks that fill, disks that fail,
+ * processes that are killed. */
 #include "config.h"
 
 #include "tests/store/fixture.h"
@@ -21,7 +22,8 @@
 
 #include "base/banned.h"
 
-/* The control: a build whose commit order is wrong on purpose must be found out. It is good for nothing else. */
+/* The control: a build whose commit order is wrong on purpose must be found out. It is good for
+ * nothing else. */
 #ifdef BROKEN_COMMIT
 enum { CONTROL = 1 };
 #else
@@ -30,7 +32,8 @@ enum { CONTROL = 0 };
 
 enum { MAP = 1 << 20, LIMIT = 1 << 28, BATCH = 16, ROUNDS = 20 };
 
-/* ---- A writer whose state can be checked by looking: batch n makes user n*BATCH.. and joins them to one group ---- */
+/* ---- A writer whose state can be checked by looking: batch n makes user n*BATCH.. and joins them
+ * to one group ---- */
 
 struct writer {
 	struct store *s;
@@ -69,7 +72,8 @@ write_batch(struct txn *t, void *arg, struct err *err)
 	struct writer *w = arg;
 	struct orgtx *o = orgtx_open(t, w->org);
 	char name[40], title[700];
-	struct person p = { name, "Display", "Family", { "a@example.com", NULL }, NULL, title, 0, 1 };
+	struct person p = { name, "Display", "Family", { "a@example.com", NULL }, NULL, title, 0,
+		1 };
 	uint64_t revision = change_begin(o, &actor), row;
 
 	(void)err;
@@ -80,7 +84,8 @@ write_batch(struct txn *t, void *arg, struct err *err)
 		(void)snprintf(name, sizeof(name), "user-%llu-%llu", (unsigned long long)w->batch,
 			(unsigned long long)i);
 		buf_clear(&w->packed);
-		fixture_pack_user(&w->packed, fixture_id(100 + w->batch * BATCH + i), revision, 1, &p);
+		fixture_pack_user(
+			&w->packed, fixture_id(100 + w->batch * BATCH + i), revision, 1, &p);
 		row = record_create(o, TYPE_USER, buf_as_slice(&w->packed));
 		(void)edge_add(o, w->group, row);
 	}
@@ -106,7 +111,8 @@ writer_start(struct writer *w, struct store *s)
 	assert_int_equal(store_write(s, make_org, w, &err), RC_OK);
 }
 
-/* Takes up where an earlier process ended: batches are whole or not there. -1: half of one is there. */
+/* Takes up where an earlier process ended: batches are whole or not there. -1: half of one is
+ * there. */
 static int64_t
 writer_resume(struct writer *w, struct store *s)
 {
@@ -125,7 +131,7 @@ writer_resume(struct writer *w, struct store *s)
 		users = rows_count(o, TYPE_USER);
 		w->batch = users / BATCH;
 		if (users % BATCH == 0 && orgtx_stat(o)->revision == w->batch + 1 &&
-		    edge_count(o, EDGE_MEMBERS, w->group) == users)
+			edge_count(o, EDGE_MEMBERS, w->group) == users)
 			batches = (int64_t)w->batch;
 	}
 	assert_int_equal(txn_rc(t), RC_OK);
@@ -164,7 +170,8 @@ look(struct txn *t, uint32_t org, uint64_t group)
 	if (users == 0)
 		return true;
 	return rows_list(o, TYPE_USER, 0, users - 1, row, 2) == 1 && record_get(o, row[0], &r) &&
-	       r.revision == orgtx_stat(o)->revision && edge_has(o, group, row[0]) && txn_rc(t) == RC_OK;
+	       r.revision == orgtx_stat(o)->revision && edge_has(o, group, row[0]) &&
+	       txn_rc(t) == RC_OK;
 }
 
 static void *
@@ -196,9 +203,11 @@ copy_is_whole(const char *file)
 	struct store *s;
 	bool whole;
 
-	whole = store_restore(file, dir, NULL, &err) == RC_OK && store_open(&options, &s, &err) == RC_OK;
+	whole = store_restore(file, dir, NULL, &err) == RC_OK &&
+		store_open(&options, &s, &err) == RC_OK;
 	if (whole) {
-		whole = writer_resume(&copied, s) >= 0 && store_verify(s, NULL, &r, &err) == RC_OK && r.problems == 0;
+		whole = writer_resume(&copied, s) >= 0 &&
+			store_verify(s, NULL, &r, &err) == RC_OK && r.problems == 0;
 		store_close(s);
 	}
 	fixture_dir_remove(dir);
@@ -216,7 +225,7 @@ walk_on(void *arg)
 	buf_printf(&file, "%s/copy%c", c->dir, '\0');
 	while (!c->stop) {
 		if (store_verify(c->w.s, NULL, &r, &err) != RC_OK || r.problems > 0 ||
-		    store_backup(c->w.s, file.p, NULL, &err) != RC_OK || !copy_is_whole(file.p))
+			store_backup(c->w.s, file.p, NULL, &err) != RC_OK || !copy_is_whole(file.p))
 			c->wrong++;
 		(void)unlink(file.p);
 		c->walks++;
@@ -237,7 +246,8 @@ the_map_grows_under_readers_and_walks(void **state)
 	c.dir = fixture_dir();
 	writer_start(&c.w, fixture_open(c.dir, MAP, LIMIT));
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, i < 3 ? look_on : walk_on, &c), 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, i < 3 ? look_on : walk_on, &c), 0);
 	for (int i = 0; i < 150; i++)
 		assert_int_equal(write_next(&c.w, &err), RC_OK);
 	c.stop = true;
@@ -319,7 +329,8 @@ a_map_grown_by_another_process_is_followed(void **state)
 	pid_t pid;
 
 	(void)state;
-	/* The child opens the store before its parent does: a process must not inherit an open one. */
+	/* The child opens the store before its parent does: a process must not inherit an open one.
+	 */
 	writer_start(&w, fixture_open(dir, MAP, LIMIT));
 	store_close(w.s);
 	for (int round = 0; round < 2; round++) {
@@ -329,7 +340,8 @@ a_map_grown_by_another_process_is_followed(void **state)
 		assert_int_equal(pipe(go), 0);
 		pid = fork();
 		if (pid == 0) {
-			if (read(go[0], &byte, 1) != 1 || writer_resume(&other, fixture_open(dir, MAP, LIMIT)) < 0)
+			if (read(go[0], &byte, 1) != 1 ||
+				writer_resume(&other, fixture_open(dir, MAP, LIMIT)) < 0)
 				_exit(2);
 			for (int i = 0; i < 100; i++) {
 				if (write_next(&other, &err) != RC_OK)
@@ -401,7 +413,7 @@ little_by_mount(const char *dir)
 	int fd;
 
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("tmpfs", dir, "tmpfs", 0, "size=6m") != 0)
+		mount("tmpfs", dir, "tmpfs", 0, "size=6m") != 0)
 		return false;
 	buf_printf(&path, "%s/ballast%c", dir, '\0');
 	fd = open(path.p, O_WRONLY | O_CREAT, 0600);
@@ -427,12 +439,12 @@ more_by_mount(const char *dir)
 }
 
 /* 0: all is as it should be; else the line that is not. */
-#define EXPECT(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%d: %s (%s)\n", __LINE__, #x, err.detail); \
-			_exit(1); \
-		} \
+#define EXPECT(x)                                                                                  \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "%d: %s (%s)\n", __LINE__, #x, err.detail);                \
+			_exit(1);                                                                  \
+		}                                                                                  \
 	} while (0)
 
 static void
@@ -632,5 +644,6 @@ main(void)
 	};
 
 	log_set_level(LOG_WARN);
-	return CONTROL ? cmocka_run_group_tests(control, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
+	return CONTROL ? cmocka_run_group_tests(control, NULL, NULL)
+		       : cmocka_run_group_tests(tests, NULL, NULL);
 }

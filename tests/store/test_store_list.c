@@ -1,4 +1,5 @@
-/* Long lists: of a type, of a group, of a value; passed over by whole pages, compared with counting by hand. */
+/* Long lists: of a type, of a group, of a value; passed over by whole pages, compared with counting
+ * by hand. */
 #include "tests/store/fixture.h"
 
 #include <stdlib.h>
@@ -114,8 +115,11 @@ compare_all(struct list *l)
 	compare(l, o, 0, l->n, 1);
 	compare(l, o, UINT64_MAX, 0, 1);
 	for (int i = 0; i < 300; i++) {
-		after = l->n > 0 && i % 3 != 0 ? l->rows[fixture_random(&l->seed) % l->n] + (uint64_t)i % 2 : 0;
-		compare(l, o, after, fixture_random(&l->seed) % (l->n + 3), 1 + fixture_random(&l->seed) % 700);
+		after = l->n > 0 && i % 3 != 0
+				? l->rows[fixture_random(&l->seed) % l->n] + (uint64_t)i % 2
+				: 0;
+		compare(l, o, after, fixture_random(&l->seed) % (l->n + 3),
+			1 + fixture_random(&l->seed) % 700);
 		compare(l, o, after, 0, 1 + fixture_random(&l->seed) % 700);
 	}
 	/* Around the borders of pages. */

@@ -1,5 +1,6 @@
-/* Thousands of random operations in several orgs against a plain model in memory: arrays and loops, none of the store's
- * ideas. What the look-ups say is compared after each batch, and after the store was opened anew. */
+/* Thousands of random operations in several orgs against a plain model in memory: arrays and loops,
+ * none of the store's ideas. What the look-ups say is compared after each batch, and after the
+ * store was opened anew. */
 #include "tests/store/fixture.h"
 
 #include <stdio.h>
@@ -110,8 +111,13 @@ model_new(struct world *w, struct morg *m, size_t org, uint8_t type, uint64_t re
 {
 	struct mrecord *r = &m->records[m->count++];
 
-	*r = (struct mrecord){ .alive = true, .type = type, .name = NONE, .family = NONE,
-		.mails = { NONE, NONE }, .external = NONE, .active = NONE };
+	*r = (struct mrecord){ .alive = true,
+		.type = type,
+		.name = NONE,
+		.family = NONE,
+		.mails = { NONE, NONE },
+		.external = NONE,
+		.active = NONE };
 	/* The same ids in every org: an org must not see another's. */
 	r->id = 1 + m->created++ * 3 + (org == 2);
 	randomise(w, r);
@@ -329,7 +335,8 @@ compare_edges(const struct morg *m, struct orgtx *o)
 				members.list[members.n++] = m->records[j].row;
 			if (m->edges[j][i])
 				groups.list[groups.n++] = m->records[j].row;
-			if (m->records[i].alive && m->records[j].alive && m->records[i].type == TYPE_GROUP)
+			if (m->records[i].alive && m->records[j].alive &&
+				m->records[i].type == TYPE_GROUP)
 				assert_int_equal(edge_has(o, m->records[i].row, m->records[j].row),
 					m->edges[i][j]);
 		}
@@ -338,10 +345,13 @@ compare_edges(const struct morg *m, struct orgtx *o)
 		total += members.n;
 		assert_int_equal(edge_count(o, EDGE_MEMBERS, m->records[i].row), members.n);
 		assert_int_equal(edge_count(o, EDGE_GROUPS, m->records[i].row), groups.n);
-		same_rows(&members, got, edge_list(o, EDGE_MEMBERS, m->records[i].row, 0, got, RECORDS + 1));
-		same_rows(&groups, got, edge_list(o, EDGE_GROUPS, m->records[i].row, 0, got, RECORDS + 1));
+		same_rows(&members, got,
+			edge_list(o, EDGE_MEMBERS, m->records[i].row, 0, got, RECORDS + 1));
+		same_rows(&groups, got,
+			edge_list(o, EDGE_GROUPS, m->records[i].row, 0, got, RECORDS + 1));
 		if (members.n > 1) {
-			size_t n = edge_list(o, EDGE_MEMBERS, m->records[i].row, members.list[0], got, 1);
+			size_t n = edge_list(
+				o, EDGE_MEMBERS, m->records[i].row, members.list[0], got, 1);
 
 			assert_int_equal(n, 1);
 			assert_int_equal(got[0], members.list[1]);
@@ -350,7 +360,17 @@ compare_edges(const struct morg *m, struct orgtx *o)
 	assert_int_equal(orgtx_stat(o)->edges, total);
 }
 
-enum column { COL_NAME, COL_DISPLAY, COL_FAMILY, COL_MAIL, COL_EXT1, COL_EXT2, COL_ACTIVE, COL_GROUP, COLS };
+enum column {
+	COL_NAME,
+	COL_DISPLAY,
+	COL_FAMILY,
+	COL_MAIL,
+	COL_EXT1,
+	COL_EXT2,
+	COL_ACTIVE,
+	COL_GROUP,
+	COLS
+};
 
 static const struct {
 	uint8_t type;
@@ -413,7 +433,9 @@ compare_walk(struct world *w, struct orgtx *o, enum column c, const struct entry
 	size_t i = 0;
 
 	start = fixture_key(a, attr, columns[c].space,
-		columns[c].kind != NULL ? word(text, columns[c].kind, value) : value ? "true" : "false");
+		columns[c].kind != NULL ? word(text, columns[c].kind, value)
+		: value                 ? "true"
+					: "false");
 	while (i < n && (all[i].value < value || (all[i].value == value && all[i].row < from)))
 		i++;
 	walk = index_walk_open(o, attr->id, columns[c].type, false, start, from);
@@ -434,7 +456,8 @@ compare_walk(struct world *w, struct orgtx *o, enum column c, const struct entry
 		assert_false(index_walk_next(walk, &key, &row));
 	if (c == COL_EXT1 || c == COL_EXT2)
 		return;
-	walk = index_walk_open(o, attr->id, columns[c].type, true, (struct slice){ NULL, 0 }, UINT64_MAX);
+	walk = index_walk_open(
+		o, attr->id, columns[c].type, true, (struct slice){ NULL, 0 }, UINT64_MAX);
 	for (size_t j = n; j > 0; j--) {
 		assert_true(index_walk_next(walk, &key, &row));
 		assert_int_equal(row, all[j - 1].row);
@@ -455,7 +478,9 @@ compare_column(struct world *w, const struct morg *m, struct orgtx *o, enum colu
 	for (int v = 0; v < columns[c].values; v++) {
 		struct rows want = { .n = 0 };
 		struct slice key = fixture_key(a, attr, columns[c].space,
-			columns[c].kind != NULL ? word(text, columns[c].kind, v) : v ? "true" : "false");
+			columns[c].kind != NULL ? word(text, columns[c].kind, v)
+			: v                     ? "true"
+						: "false");
 
 		for (size_t i = 0; i < m->count; i++) {
 			if (has_value(&m->records[i], c, v))
@@ -465,7 +490,8 @@ compare_column(struct world *w, const struct morg *m, struct orgtx *o, enum colu
 		for (size_t i = 0; i < want.n; i++)
 			entries[n++] = (struct entry){ v, want.list[i] };
 		assert_int_equal(index_count(o, attr->id, columns[c].type, key), want.n);
-		same_rows(&want, got, index_list(o, attr->id, columns[c].type, key, 0, got, RECORDS + 1));
+		same_rows(&want, got,
+			index_list(o, attr->id, columns[c].type, key, 0, got, RECORDS + 1));
 	}
 	compare_walk(w, o, c, entries, n, a);
 	arena_free(a);
@@ -491,7 +517,8 @@ compare_org(struct world *w, size_t org, struct txn *t)
 		assert_int_equal(row, have->row);
 		assert_memory_equal(&r.id, &id, sizeof(id));
 		assert_true(r.fields.len <= have->packed.len);
-		assert_memory_equal(r.fields.p, have->packed.p + have->packed.len - r.fields.len, r.fields.len);
+		assert_memory_equal(
+			r.fields.p, have->packed.p + have->packed.len - r.fields.len, r.fields.len);
 		active += have->type == TYPE_USER && have->active != 0;
 	}
 	id = fixture_id(1 + m->created * 3 + (org != 2));
@@ -556,7 +583,8 @@ world_run(struct world *w, int batches)
 	for (int i = 0; i < batches; i++) {
 		memcpy(w->before, w->orgs, sizeof(w->orgs));
 		w->refuse = pick(w, 8) == 0;
-		assert_int_equal(store_write(w->s, batch, w, &err), w->refuse ? RC_CONFLICT : RC_OK);
+		assert_int_equal(
+			store_write(w->s, batch, w, &err), w->refuse ? RC_CONFLICT : RC_OK);
 		if (w->refuse)
 			memcpy(w->orgs, w->before, sizeof(w->orgs));
 		compare(w);
@@ -607,10 +635,18 @@ replay_all(struct txn *t, void *arg, struct err *err)
 	enum rc rc = make_orgs(t, r->w, err);
 
 	for (int i = 0; i < ORGS && rc == RC_OK; i++) {
-		struct orgtx *from = orgtx_open(r->from, r->w->orgs[i].no), *to = orgtx_open(t, r->w->orgs[i].no);
+		struct orgtx *from = orgtx_open(r->from, r->w->orgs[i].no),
+			     *to = orgtx_open(t, r->w->orgs[i].no);
 		struct journal_entry entry;
 
-		for (uint64_t revision = 1; journal_get(from, revision, &entry) && rc == RC_OK; revision++) {
+		for (uint64_t revision = 1; journal_get(from, revision, &entry) && rc == RC_OK;
+			revision++) {
+			assert_int_equal(entry.revision, revision);
+			assert_int_equal(
+				entry.actor.now, entry.actor.door == DOOR_SCIM ? 123456 : 9);
+			assert_int_equal(entry.actor.token, entry.actor.door == DOOR_SCIM ? 7 : 0);
+			assert_in_range(entry.actor.connection + 1,
+				entry.actor.door == DOOR_SCIM ? 2 : 1, 6);
 			rc = journal_apply(to, &entry, err);
 			if (rc == RC_OK && revision == 2) {
 				struct err again = ERR_INIT;
@@ -627,7 +663,8 @@ table_equal(struct txn *a, struct txn *b, enum table tab)
 {
 	MDB_cursor *ca = txn_cursor(a, tab), *cb = txn_cursor(b, tab);
 	MDB_val ka, va, kb, vb;
-	int ra = mdb_cursor_get(ca, &ka, &va, MDB_FIRST), rb = mdb_cursor_get(cb, &kb, &vb, MDB_FIRST);
+	int ra = mdb_cursor_get(ca, &ka, &va, MDB_FIRST),
+	    rb = mdb_cursor_get(cb, &kb, &vb, MDB_FIRST);
 
 	while (ra == 0 && rb == 0) {
 		assert_true(slice_eq(slice_val(&ka), slice_val(&kb)));
@@ -642,7 +679,8 @@ table_equal(struct txn *a, struct txn *b, enum table tab)
 static void
 dump_equal(struct store *a, struct store *b)
 {
-	static const enum table tables[] = { TAB_STAT, TAB_REC, TAB_ID, TAB_IDX, TAB_MEMBER, TAB_GROUP, TAB_JOURNAL };
+	static const enum table tables[] = { TAB_STAT, TAB_REC, TAB_ID, TAB_IDX, TAB_MEMBER,
+		TAB_GROUP, TAB_JOURNAL };
 	struct txn *ta = reader_new(a), *tb = reader_new(b);
 	struct err err = ERR_INIT;
 

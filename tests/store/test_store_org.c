@@ -1,4 +1,5 @@
-/* Organisations, connections, tokens; what one org can see of another; how a deleted one goes; formats, backup, restore. */
+/* Organisations, connections, tokens; what one org can see of another; how a deleted one goes;
+ * formats, backup, restore. */
 #include "tests/store/fixture.h"
 
 #include <fcntl.h>
@@ -70,11 +71,22 @@ make_platform(struct txn *t, void *arg, struct err *err)
 		org_create(t, &org);
 		p->orgs[i] = org.no;
 		for (int j = 0; j < 3; j++) {
-			struct connection c = { .org = org.no, .dialect = DIALECT_STRICT, .created = j,
-				.guard = { .window_start = 1, .base_users = 2, .base_edges = 3, .fresh_time = 4,
-					.fresh_row = 5, .fresh_next = 6, .users = 7, .edges = 8, .tripped = true },
+			struct connection c = { .org = org.no,
+				.dialect = DIALECT_STRICT,
+				.created = j,
+				.guard = { .window_start = 1,
+					.base_users = 2,
+					.base_edges = 3,
+					.fresh_time = 4,
+					.fresh_row = 5,
+					.fresh_next = 6,
+					.users = 7,
+					.edges = 8,
+					.tripped = true },
 				.name = "conn" };
-			struct token token = { .org = org.no, .created = 5, .expires = -6, .label = "label" };
+			struct token token = {
+				.org = org.no, .created = 5, .expires = -6, .label = "label"
+			};
 
 			connection_put(t, &c);
 			assert_int_equal(c.no, j + 1);
@@ -248,7 +260,8 @@ check_isolation(struct place *p, struct txn *t)
 	struct record r;
 	struct slice key;
 
-	/* The neighbours on both sides are full; between them there is nothing, whatever is asked. */
+	/* The neighbours on both sides are full; between them there is nothing, whatever is asked.
+	 */
 	assert_true(row_by_id(last, &id, &row));
 	assert_false(row_by_id(between, &id, &row));
 	assert_false(record_get(between, row, &r));
@@ -261,7 +274,8 @@ check_isolation(struct place *p, struct txn *t)
 	assert_int_equal(index_count(last, attr->id, TYPE_USER, SLICE("same name")), 700);
 	walk = index_walk_open(between, attr->id, TYPE_USER, false, (struct slice){ NULL, 0 }, 0);
 	assert_false(index_walk_next(walk, &key, &row));
-	walk = index_walk_open(between, attr->id, TYPE_USER, true, (struct slice){ NULL, 0 }, UINT64_MAX);
+	walk = index_walk_open(
+		between, attr->id, TYPE_USER, true, (struct slice){ NULL, 0 }, UINT64_MAX);
 	assert_false(index_walk_next(walk, &key, &row));
 	assert_int_equal(orgtx_stat(between)->revision, 0);
 	assert_int_equal(orgtx_stat(last)->revision, 1);

@@ -21,7 +21,8 @@ static uint64_t
 make_user(struct orgtx *o, uint64_t n, uint64_t revision)
 {
 	char name[32];
-	struct person p = { name, "Some One", "One", { "one@example.com", NULL }, "ext", NULL, 1, n % 2 == 0 };
+	struct person p = { name, "Some One", "One", { "one@example.com", NULL }, "ext", NULL, 1,
+		n % 2 == 0 };
 	struct buf b = BUF_INIT;
 	uint64_t row;
 
@@ -60,7 +61,9 @@ make_scene(struct txn *t, void *arg, struct err *err)
 	s->other = other.no;
 	s->connection = (struct connection){ .org = org.no, .name = "okta" };
 	connection_put(t, &s->connection);
-	s->token = (struct token){ .hash = { 1, 2, 3 }, .org = org.no, .connection = s->connection.no };
+	s->token = (struct token){
+		.hash = { 1, 2, 3 }, .org = org.no, .connection = s->connection.no
+	};
 	token_put(t, &s->token);
 	o = orgtx_open(t, org.no);
 	for (int i = 0; i < USERS; i++) {
@@ -245,7 +248,8 @@ DAMAGE(edge_from_a_user)
 }
 
 static void
-change_stat(struct txn *t, const struct scene *s, int64_t users, int64_t active, int64_t edges, int64_t revision)
+change_stat(struct txn *t, const struct scene *s, int64_t users, int64_t active, int64_t edges,
+	int64_t revision)
 {
 	struct org_stat stat = *orgtx_stat(orgtx_open(t, s->org));
 
@@ -393,21 +397,28 @@ static const struct {
 	void (*damage)(struct txn *t, const struct scene *s);
 	const char *says[3];
 } damages[] = {
-	{ "no_record", no_record, { "org acme: the table of ids leads from", "to no record", "userName leads to row" } },
+	{ "no_record", no_record,
+		{ "org acme: the table of ids leads from", "to no record",
+			"userName leads to row" } },
 	{ "garbled_record", garbled_record, { "org acme: record row", "cannot be read" } },
 	{ "cut_record", cut_record, { "fields that cannot be read" } },
 	{ "no_id", no_id, { "-00000000000c is missing from the table of ids" } },
-	{ "wrong_id", wrong_id, { "-00000000000c to another record", "to a record with another id" } },
+	{ "wrong_id", wrong_id,
+		{ "-00000000000c to another record", "to a record with another id" } },
 	{ "extra_id", extra_id, { "-000000000063 to a record with another id" } },
 	{ "dangling_id", dangling_id, { "-000000000063 to no record" } },
-	{ "no_index_entry", no_index_entry, { "-00000000000c is missing from the index of userName" } },
+	{ "no_index_entry", no_index_entry,
+		{ "-00000000000c is missing from the index of userName" } },
 	{ "extra_index_entry", extra_index_entry,
-		{ "the index of userName has an entry of record", "that the record does not have" } },
+		{ "the index of userName has an entry of record",
+			"that the record does not have" } },
 	{ "moved_index_entry", moved_index_entry,
 		{ "is missing from the index of userName", "that the record does not have" } },
 	{ "dangling_index_entry", dangling_index_entry, { "the index of userName leads to row" } },
-	{ "not_in_type_list", not_in_type_list, { "-00000000000d is missing from the index of the list of its type" } },
-	{ "no_edge", no_edge, { "but is no member there", "counter of memberships says 3, there are 2" } },
+	{ "not_in_type_list", not_in_type_list,
+		{ "-00000000000d is missing from the index of the list of its type" } },
+	{ "no_edge", no_edge,
+		{ "but is no member there", "counter of memberships says 3, there are 2" } },
 	{ "no_mirror", no_mirror, { "the member's own list of groups does not say so" } },
 	{ "edge_to_nobody", edge_to_nobody, { "which is no record" } },
 	{ "edge_from_a_user", edge_from_a_user, { "-00000000000a, which is no group" } },
@@ -422,14 +433,20 @@ static const struct {
 	{ "no_journal_entry", no_journal_entry, { "the journal goes from revision 2 to 4" } },
 	{ "garbled_journal_entry", garbled_journal_entry, { "journal entry 3 cannot be read" } },
 	{ "cut_journal_entry", cut_journal_entry, { "journal entry 3 cannot be read" } },
-	{ "no_connection", no_connection, { "token 1 of org acme belongs to connection 1, which is not there" } },
-	{ "garbled_connection", garbled_connection, { "the table of connections has an entry that cannot be read" } },
+	{ "no_connection", no_connection,
+		{ "token 1 of org acme belongs to connection 1, which is not there" } },
+	{ "garbled_connection", garbled_connection,
+		{ "the table of connections has an entry that cannot be read" } },
 	{ "no_token", no_token, { "the list of tokens leads from number 1" } },
-	{ "no_token_number", no_token_number, { "token 1 of org number 1 is missing from the org's list" } },
-	{ "garbled_token", garbled_token, { "the table of tokens has an entry that cannot be read" } },
+	{ "no_token_number", no_token_number,
+		{ "token 1 of org number 1 is missing from the org's list" } },
+	{ "garbled_token", garbled_token,
+		{ "the table of tokens has an entry that cannot be read" } },
 	{ "no_org_name", no_org_name, { "org acme: the org cannot be found by its key" } },
 	{ "extra_org_name", extra_org_name, { "the org key acmee leads to no org" } },
-	{ "no_org", no_org, { "the org key acme leads to no org", "the table rec has entries of org number 1" } },
+	{ "no_org", no_org,
+		{ "the org key acme leads to no org",
+			"the table rec has entries of org number 1" } },
 	{ "garbled_org", garbled_org, { "an entry of the store cannot be read" } },
 	{ "stray_record", stray_record, { "the table rec has entries of org number 77" } },
 	{ "short_key", short_key, { "the table rec has a key of 2 bytes" } },
@@ -491,7 +508,8 @@ each_damage_is_named(void **state)
 			print_error("%s: nothing was found\n", damages[i].name);
 		for (int j = 0; j < 3 && damages[i].says[j] != NULL; j++) {
 			if (strstr(after.p, damages[i].says[j]) == NULL) {
-				print_error("%s: \"%s\" is not in:\n%s", damages[i].name, damages[i].says[j], after.p);
+				print_error("%s: \"%s\" is not in:\n%s", damages[i].name,
+					damages[i].says[j], after.p);
 				assert_true(false);
 			}
 		}
