@@ -302,11 +302,11 @@ stop(struct daemon *d)
 	if (d->server != NULL)
 		server_stop(d->server, (unsigned)d->config->stop_timeout);
 	control_free(d->control);
-	if (d->scim != NULL)
-		scim_free(d->scim);
+	scim_stop(d->scim);
 	auth_free(d->auth);
 	if (d->committer != NULL)
 		committer_free(d->committer);
+	scim_free(d->scim);
 	server_free(d->server); /* writes under way post their answers to its workers */
 	if (d->store != NULL)
 		store_close(d->store);

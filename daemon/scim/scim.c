@@ -368,11 +368,20 @@ scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 }
 
 void
-scim_free(struct scim *s)
+scim_stop(struct scim *s)
 {
 	if (s == NULL)
 		return;
 	pool_free(s->pool);
+	s->pool = NULL;
+}
+
+void
+scim_free(struct scim *s)
+{
+	if (s == NULL)
+		return;
+	scim_stop(s);
 	for (unsigned i = 0; i < s->options.workers; i++) {
 		reader_free(s->workers[i].reader);
 		buf_release(&s->workers[i].out);

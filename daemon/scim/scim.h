@@ -27,7 +27,9 @@ struct scim_options {
 
 /* Everything in options must outlive the scim. */
 enum rc scim_new(const struct scim_options *options, struct scim **out, struct err *err) MUSTCHECK;
-/* After the server was stopped, before the committer is freed. */
+/* After the server was stopped, before the committer is freed: finishes what the pool has, which may still submit writes. */
+void scim_stop(struct scim *s);
+/* After the committer was freed: writes under way look at it. NULL is fine. */
 void scim_free(struct scim *s);
 
 /* An exchange_handler; arg is the struct scim. */

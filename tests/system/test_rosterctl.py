@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import os
+import pathlib
 import socket
 import struct
 import subprocess
@@ -450,6 +451,36 @@ class Transfer(SystemTest):
         self.assertLess(slowest[0], 20)
         self.assertGreater(other.find("/Users")["totalResults"], 3)
         self.assertEqual(self.daemon.verify(), "")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+class Privileges(unittest.TestCase):
+    def test_root_is_given_up(self):
+        daemon = Daemon({"user": "nobody"})
+        self.addCleanup(daemon.remove)
+        daemon.folder.chmod(0o755)
+        daemon.start()
+        status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+        uid = daemon.data.stat().st_uid
+        self.assertNotEqual(uid, 0)
+        self.assertRegex(status, rf"Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}\n")
+        self.assertNotRegex(status, r"Gid:.*\b0\b")
+        self.assertRegex(pathlib.Path(f"/proc/{daemon.process.pid}/limits").read_text(), r"Max core file size +0 +0")
+        self.assertEqual(ctl(daemon, "org", "create", "acme").returncode, 0)
+        daemon.end()
+        # An offline command of root's leaves no file that the daemon can't write.
+        self.assertEqual(ctl(daemon, "org", "create", "more").returncode, 0)
+        self.assertEqual({each.stat().st_uid for each in daemon.data.iterdir()}, {uid})
+        daemon.start()
+        self.assertEqual(ctl(daemon, "org", "create", "again").returncode, 0)
+
+    def test_only_root_becomes_another(self):
+        daemon = Daemon({"user": "nosuchuser"})
+        self.addCleanup(daemon.remove)
+        with self.assertRaises(AssertionError) as caught:
+            daemon.start()
+        self.assertIn("nosuchuser", str(caught.exception))
+        daemon.process = None
 
 
 class Door(SystemTest):
