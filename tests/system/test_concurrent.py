@@ -44,12 +44,12 @@ class Concurrent(SystemTest):
         self.assertEqual(set(listed), set(ids), "somebody was lost")
 
         def leave(number):
-            for member in ids[number:2000:CLIENTS]:
+            for member in ids[number:MEMBERS // 5:CLIENTS]:
                 self.assertEqual(org.patch(path, {"op": "remove", "path": f'members[value eq "{member}"]'}).status, 200)
             org.close()
 
         in_threads([lambda n=n: leave(n) for n in range(CLIENTS)])
-        self.assertEqual({member["value"] for member in org.get("/Groups/" + group)["members"]}, set(ids[2000:]))
+        self.assertEqual({member["value"] for member in org.get("/Groups/" + group)["members"]}, set(ids[MEMBERS // 5:]))
         self.assertEqual(self.daemon.verify(), "")
 
     def test_one_user_name_is_given_once(self):

@@ -1,7 +1,6 @@
 """Organisations do not see each other: not by id, not by token, not by cursor, not by reference."""
 
 import re
-import statistics
 import time
 
 from harness import ENTERPRISE, GROUP, NOWHERE, USER, Api, SystemTest, certificate, main
@@ -117,17 +116,15 @@ class Isolation(SystemTest):
         self.ok(self.a.get("/Users"))
 
     def test_unknown_and_foreign_ids_take_the_same_time(self):
-        def clock(identifier):
-            spans = []
-            for _ in range(300):
+        # Taken in turn, so that what else the machine does touches both alike; the fastest tenth, so that it hardly counts.
+        spans = {NOWHERE: [], self.theirs["id"]: []}
+        for _ in range(500):
+            for identifier, mine in spans.items():
                 began = time.perf_counter()
                 self.a.get("/Users/" + identifier)
-                spans.append(time.perf_counter() - began)
-            return statistics.median(spans)
-
-        clock(NOWHERE)
-        unknown, foreign = clock(NOWHERE), clock(self.theirs["id"])
-        self.assertLess(abs(unknown - foreign), 0.3 * unknown + 0.0002, (unknown, foreign))
+                mine.append(time.perf_counter() - began)
+        unknown, foreign = (sorted(mine)[50] for mine in spans.values())
+        self.assertLess(abs(unknown - foreign), 0.2 * unknown, (unknown, foreign))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,24 @@ class Scim2Tester(SystemTest):
         context = ssl.create_default_context(cafile=certificate()[0])
         return Client(base_url=org.base, headers={"Authorization": "Bearer " + org.token}, verify=context, timeout=30)
 
+    @staticmethod
+    def only_display(result):
+        """The suite wants members back exactly as sent. Their display is the server's own (no client can know the name
+        that its neighbour's user has now), so an answer that differs in that alone is right."""
+        if not result.reason or "'members'" not in result.reason or not isinstance(result.data, dict):
+            return False
+
+        def shape(members):
+            return [(member.value, str(member.ref), member.type) for member in members or []]
+
+        got = result.data.get("modify_actual", result.data.get("actual"))
+        return shape(result.data.get("expected")) == shape(got)
+
     def suite(self, dialect):
         org = self.org(dialect)
         with self.client(org) as http:
             results = check_server(SyncSCIMClient(http))
-        bad = [result for result in results if result.status in (Status.ERROR, Status.CRITICAL)]
+        bad = [result for result in results if result.status in (Status.ERROR, Status.CRITICAL) and not self.only_display(result)]
         passed = [result for result in results if result.status in (Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE)]
         self.assertEqual([], [f"{r.title} [{r.resource_type}]: {r.reason} {r.data}" for r in bad])
         deviations = [f"{r.title}: {r.reason}" for r in results if r.status == Status.DEVIATION]

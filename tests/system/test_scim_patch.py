@@ -386,6 +386,12 @@ class Rules(SystemTest):
             self.assertNotIn(ENTERPRISE, user)
             self.assertEqual(user["schemas"], [USER])
 
+    def test_extension_value_may_name_its_schema(self):
+        for org in self.dialects("tolerant", "strict", "interop"):
+            path = "/Users/" + org.user("ada")["id"]
+            user = self.patched(org, path, add(ENTERPRISE, {"schemas": [ENTERPRISE], "department": "Sales"}))
+            self.assertEqual(user[ENTERPRISE], {"department": "Sales"})
+
     def test_core_urn_prefix(self):
         for org in self.dialects():
             path = "/Users/" + org.user("ada", emails=[WORK])["id"]
