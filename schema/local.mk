@@ -3,12 +3,23 @@ libschema_a_SOURCES = \
 	schema/datetime.c \
 	schema/embed.c \
 	schema/load.c schema/load.h \
+	schema/model.c schema/model.h \
+	schema/model_at.c schema/model_private.h \
+	schema/model_embed.c \
+	schema/model_load.c \
+	schema/model_read.c \
+	schema/model_roles.c \
+	schema/model_rules.c schema/model_rules.h \
 	schema/node.c schema/node.h \
+	schema/permission.c schema/permission.h \
 	schema/precis.c \
 	schema/record.c schema/record.h \
 	schema/schema.c schema/schema.h \
 	schema/text.c schema/text.h
-libschema_a_CPPFLAGS = $(AM_CPPFLAGS) -DSCHEMA_DATA='"$(top_srcdir)/schema/data/"'
+# The role models that ship. The first is for orgs that are created without naming one.
+libschema_a_CPPFLAGS = $(AM_CPPFLAGS) -DSCHEMA_DATA='"$(top_srcdir)/schema/data/"' \
+	-DMODEL_DATA='"$(top_srcdir)/schema/models/"' \
+	-DMODEL_LIST='M(standard) M(lab) M(sandbox) M(network) M(metal) M(studio)'
 
 SCHEMA_DATA_FILES = \
 	schema/data/common.json \
@@ -21,3 +32,13 @@ SCHEMA_DATA_FILES = \
 	schema/data/types.json
 EXTRA_DIST += $(SCHEMA_DATA_FILES)
 schema/libschema_a-embed.$(OBJEXT): $(SCHEMA_DATA_FILES)
+
+MODEL_DATA_FILES = \
+	schema/models/standard.json \
+	schema/models/lab.json \
+	schema/models/sandbox.json \
+	schema/models/network.json \
+	schema/models/metal.json \
+	schema/models/studio.json
+EXTRA_DIST += $(MODEL_DATA_FILES)
+schema/libschema_a-model_embed.$(OBJEXT): $(MODEL_DATA_FILES)

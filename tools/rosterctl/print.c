@@ -90,7 +90,7 @@ put_cell(struct slice text, size_t to, bool last)
 void
 print_table(const json_t *rows, const struct column *columns)
 {
-	enum { COLUMNS_MAX = 12 };
+	enum { COLUMNS_MAX = 160 };
 	size_t widths[COLUMNS_MAX] = { 0 }, n = 0, i;
 	struct buf cell = BUF_INIT;
 	json_t *row;

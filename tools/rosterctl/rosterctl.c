@@ -11,6 +11,7 @@
 #include <config.h>
 
 #include "tools/rosterctl/client.h"
+#include "tools/rosterctl/model.h"
 #include "tools/rosterctl/print.h"
 
 #include "base/banned.h"
@@ -31,6 +32,7 @@ struct command {
 	const struct column *columns; /* a list */
 	enum { PLAIN, CONFIRM, FILE_NAME, INPUT, OUTPUT, PROBLEMS } kind;
 	const char *progress; /* what is under way */
+	bool (*local)(const json_t *request, bool json); /* needs neither daemon nor store */
 };
 
 static const struct column org_columns[] = { { "key", "KEY" }, { "name", "NAME" }, { "state", "STATE" },
@@ -86,6 +88,14 @@ static const struct command commands[] = {
 			LABEL } },
 	{ .words = "token revoke", .usage = "ORG NUMBER", .args = { "org", "token" }, .args_min = 2,
 		.help = "ends a token at once" },
+	{ .words = "model check", .usage = "FILE", .args = { "file" }, .args_min = 1, .local = model_check_command,
+		.help = "reads a role model's file as the daemon would, and says what is wrong with it" },
+	{ .words = "model list", .usage = "", .local = model_list_command, .help = "lists the role models that ship" },
+	{ .words = "model show", .usage = "NAME|FILE", .args = { "model" }, .args_min = 1,
+		.local = model_show_command, .help = "tells what a role model says; with --json its file" },
+	{ .words = "model matrix", .usage = "NAME|FILE [--kind KIND]", .args = { "model" }, .args_min = 1,
+		.local = model_matrix_command, .help = "shows which role has which permission",
+		.options = { { "--kind", "kind", "KIND", "in an org of that kind: company or personal" } } },
 	{ .words = "status", .usage = "", .help = "shows the daemon and its store" },
 	{ .words = "reload", .usage = "", .help = "has the daemon read configuration and certificate again" },
 	{ .words = "backup", .usage = "FILE", .args = { "file" }, .args_min = 1, .kind = FILE_NAME,
@@ -545,6 +555,8 @@ run_command(struct session *s, int argc, char **argv)
 		return misuse(NULL, "there is no command \"%s\"", argv[0]);
 	if ((code = parse_command(s, argc - taken, argv + taken)) != EXIT_OK)
 		return code;
+	if (s->command->local != NULL)
+		return s->command->local(s->request, s->json) ? EXIT_OK : EXIT_FAILED;
 	if (s->where.config == NULL && s->where.data == NULL) {
 		s->where.config = getenv("ROSTER_CONFIG");
 		s->where.data = s->where.config == NULL ? getenv("ROSTER_DATA") : NULL;
