@@ -34,6 +34,7 @@ class Model:
     def __init__(self, dialect):
         self.dialect = dialect
         self.users, self.groups, self.versions = {}, {}, {}
+        self.stale = {}  # versions that a group no longer may have
 
     # -- rules
 
@@ -79,6 +80,7 @@ class Model:
         for other, group in self.groups.items():
             if identifier in group["members"]:
                 group["members"].discard(identifier)
+                self.stale[other] = self.versions[other] or self.stale[other]
                 self.versions[other] = None  # another one, not known yet
 
     # -- PATCH, one operation on a copy
@@ -520,6 +522,7 @@ class Player:
             test.assertEqual(shown.get("externalId"), wanted.get("externalId"), note)
             if model.versions[identifier] is None:
                 model.versions[identifier] = shown["meta"]["version"]
+                test.assertNotEqual(shown["meta"]["version"], model.stale[identifier], "a member went: " + note)
             test.assertEqual(shown["meta"]["version"], model.versions[identifier], note)
         self.questions(note)
 
