@@ -77,6 +77,36 @@ take_batch(struct committer *c)
 	return batch;
 }
 
+static enum rc
+commit(struct committer *c, struct write_job *batch)
+{
+	struct err err = ERR_INIT;
+	enum rc rc = store_write(c->store, run_batch, batch, &err);
+
+	if (rc == RC_INTERNAL && batch->next != NULL)
+		return rc;
+	if (rc != RC_OK)
+		log_event(LOG_ERROR, "commit-failed", LOG_STR("code", rc_name(rc)),
+			LOG_STR("detail", err.detail));
+	finish_batch(batch, rc, &err);
+	return RC_OK;
+}
+
+/* One job that meets a damaged record must not take those down that happen to wait with it: then each goes alone. */
+static void
+commit_batch(struct committer *c, struct write_job *batch)
+{
+	if (commit(c, batch) == RC_OK)
+		return;
+	while (batch != NULL) {
+		struct write_job *job = batch;
+
+		batch = job->next;
+		job->next = NULL;
+		(void)commit(c, job);
+	}
+}
+
 static void *
 committer_main(void *arg)
 {
@@ -86,15 +116,8 @@ committer_main(void *arg)
 	/* A batch takes milliseconds, a read microseconds: where both want one core, who reads goes first. */
 	(void)pthread_setname_np(pthread_self(), "committer");
 	(void)setpriority(PRIO_PROCESS, 0, COMMITTER_NICE); /* of this thread alone, on Linux */
-	while ((batch = take_batch(c)) != NULL) {
-		struct err err = ERR_INIT;
-		enum rc rc = store_write(c->store, run_batch, batch, &err);
-
-		if (rc != RC_OK)
-			log_event(LOG_ERROR, "commit_failed", LOG_STR("code", rc_name(rc)),
-				LOG_STR("detail", err.detail));
-		finish_batch(batch, rc, &err);
-	}
+	while ((batch = take_batch(c)) != NULL)
+		commit_batch(c, batch);
 	return NULL;
 }
 

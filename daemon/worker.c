@@ -234,7 +234,7 @@ on_accept(evutil_socket_t lfd, short what, void *arg)
 		int fd = accept4(lfd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-			log_event(LOG_WARN, "accept_paused", LOG_STR("reason", strerror(errno)));
+			log_event(LOG_WARN, "accept-paused", LOG_STR("reason", strerror(errno)));
 			(void)event_del(&l->accept); /* the tick tries again */
 			l->on = false;
 			return;

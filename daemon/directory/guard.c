@@ -74,7 +74,7 @@ guard_admit(const struct guard_options *g, struct orgtx *o, const struct actor *
 			threshold(g->share_percent, c.guard.base_edges, g->min_memberships)) {
 		c.guard.tripped = true;
 		connection_put(t, &c);
-		log_event(LOG_WARN, "guard_tripped", LOG_NUM("org", c.org), LOG_STR("connection", c.name),
+		log_event(LOG_WARN, "guard-tripped", LOG_NUM("org", c.org), LOG_STR("connection", c.name),
 			LOG_NUM("users", c.guard.users + users),
 			LOG_NUM("memberships", c.guard.edges + memberships));
 		return refuse(&c, err);

@@ -339,7 +339,7 @@ store_grow(struct store *s)
 	if (size > s->map_limit)
 		size = s->map_limit;
 	rc = map_resize(s, size);
-	log_event(rc == 0 ? LOG_INFO : LOG_ERROR, "store.grow", LOG_NUM("bytes", size),
+	log_event(rc == 0 ? LOG_INFO : LOG_ERROR, "store-grow", LOG_NUM("bytes", size),
 		LOG_STR("result", rc == 0 ? "ok" : mdb_strerror(rc)));
 	return rc;
 }

@@ -246,7 +246,7 @@ writer_failed(struct store *s, int mrc, bool in_commit, struct err *err)
 	if (store_rc(mrc) == RC_INTERNAL) {
 		if (in_commit || mrc == EIO || mrc == MDB_PANIC)
 			s->write_failed = true;
-		log_event(LOG_ERROR, "store.write_failed", LOG_STR("error", mdb_strerror(mrc)),
+		log_event(LOG_ERROR, "store-write-failed", LOG_STR("error", mdb_strerror(mrc)),
 			LOG_STR("writes", s->write_failed ? "refused" : "go on"));
 	}
 	return store_fail(s, mrc, err);
