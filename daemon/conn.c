@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #include "base/banned.h"
 
 enum { READS_MAX = 16 }; /* reads of one connection before others have their turn */
@@ -148,6 +150,7 @@ flush(struct conn *c)
 	if (c->worker->corked != c || shared->len == 0)
 		return;
 	(void)link_write(&c->link, shared->p, shared->len, &sent);
+	note_progress(c, sent);
 	if (!c->link.broken)
 		buf_put(&c->out, shared->p + sent, shared->len - sent);
 	buf_clear(shared);
@@ -489,16 +492,19 @@ settle(struct conn *c)
 		return;
 	}
 	shrink_input(c);
-	if (waiting)
+	if (waiting) {
 		enter(c, PHASE_WRITE);
-	else if (handling)
+		if (c->out.len == 0) /* it waits for us, not we for it */
+			set_deadline(c, c->worker->server->options.write_timeout);
+	} else if (handling) {
 		enter(c, PHASE_HANDLER);
-	else if (c->reading_body)
+	} else if (c->reading_body) {
 		enter(c, PHASE_BODY);
-	else if (!c->link.ready)
+	} else if (!c->link.ready) {
 		enter(c, PHASE_HANDSHAKE);
-	else if (c->in == NULL && c->x == NULL)
+	} else if (c->in == NULL && c->x == NULL) {
 		rest(c);
+	}
 	want(&c->wr, &c->wr_on, waiting);
 	/* While a handler works, reading goes on being announced: it is stopped only when bytes come (on_read), which
 	 * spares two system calls a request. */
@@ -529,8 +535,12 @@ conn_run(struct conn *c)
 	if (r == LINK_OK) {
 		if (c->out.len > 0)
 			flush(c);
-		work(c);
-		flush(c);
+		/* Either bytes wait for the socket, or work() says why it stopped: to write what waited only after it would leave
+		 * requests behind that nothing wakes. */
+		if (c->out.len == 0) {
+			work(c);
+			flush(c);
+		}
 	}
 	w->corked = NULL;
 	c->running = false;
@@ -619,5 +629,8 @@ conn_check(struct conn *c)
 	}
 	if (c->phase == PHASE_IDLE)
 		link_finish(&c->link);
+	else if (c->phase == PHASE_WRITE || c->phase == PHASE_HANDSHAKE)
+		log_event(LOG_INFO, "connection_cut", LOG_STR("peer", c->peer),
+			LOG_STR("reason", c->phase == PHASE_WRITE ? "write_timeout" : "handshake_timeout"));
 	conn_free(c);
 }

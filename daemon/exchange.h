@@ -42,7 +42,9 @@ void exchange_respond(struct exchange *x, const struct response *r, struct slice
 
 /* A long answer, made piece by piece as the client takes it. produce() appends up to about `want` bytes to out and returns true while there
  * is more; it is called on the worker's thread, first within this call, then whenever the connection has room. ctx lives in x->arena. An
- * answer that ends in the first call is sent with Content-Length, else chunked. produce sets *failed when it can't go on: the connection is cut, so that the client sees a broken answer and not a short one. */
+ * answer that ends in the first call is sent with Content-Length, else chunked. A call may add little or nothing when finding more
+ * takes long: the worker serves others every few calls. produce sets *failed when it can't go on: in its first call that is answered
+ * with 500, later the connection is cut, so that the client sees a broken answer and not a short one. */
 typedef bool exchange_produce(void *ctx, struct buf *out, size_t want, bool *failed);
 void exchange_respond_stream(struct exchange *x, const struct response *r, exchange_produce *produce, void *ctx);
 

@@ -9,7 +9,7 @@
 
 #include "base/banned.h"
 
-enum { STREAM_PIECE = 64 * 1024, LOG_PATH_MAX = 200 };
+enum { STREAM_PIECE = 64 * 1024, STREAM_CALLS = 4, LOG_PATH_MAX = 200 };
 
 static const struct status {
 	int code;
@@ -403,7 +403,8 @@ stream_pump(struct conn *c)
 {
 	struct worker *w = c->worker;
 
-	while (c->stream != NULL && conn_output(c)->len < HIGH_WATER) {
+	/* Few calls a turn: what is made slowly must not keep others waiting. */
+	for (int i = 0; i < STREAM_CALLS && c->stream != NULL && conn_output(c)->len < HIGH_WATER; i++) {
 		bool failed = false, more;
 
 		buf_clear(&w->piece);

@@ -44,7 +44,8 @@ int server_port(const struct server *s, size_t n);
 /* Stops accepting, closes idle connections, lets exchanges under way finish for at most `grace` seconds (their answers say
  * "Connection: close"), cuts the rest, joins the threads. worker_post() stays safe until server_free(), yet what is posted after is not run. */
 void server_stop(struct server *s, unsigned grace);
-/* Stops with no grace when that was not done. NULL is fine. */
+/* Stops with no grace when that was not done. NULL is fine. Exchanges that were never answered go now: end the threads that may still
+ * look at one (a committer, a pool) between server_stop() and this. */
 void server_free(struct server *s);
 
 struct server_stats {

@@ -5,12 +5,14 @@
  *   GET /fixed     700 bytes                     GET /size/N    N bytes
  *   ANY /echo      what arrived, as JSON         GET /late/MS   answered MS ms later, by another thread
  *   GET /stream/N  N bytes, piece by piece       GET /broken    a stream that fails in its middle
- *   GET /unmade    a stream that fails at once   GET /forget    never answered */
+ *   GET /unmade    a stream that fails at once   GET /forget    never answered
+ *   GET /drops/MS  a stream that takes MS ms to make, in pieces of one byte */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/server.h"
@@ -24,9 +26,11 @@ struct job {
 
 struct source {
 	uint64_t left, fail_at;
+	bool slow;
 };
 
 static char fixed[700];
+static _Atomic int late_threads; /* an exchange must outlive who answers it: waited for before server_free() */
 
 static void
 answer(struct exchange *x, int status, struct slice body)
@@ -39,8 +43,13 @@ answer(struct exchange *x, int status, struct slice body)
 static bool
 produce(void *ctx, struct buf *out, size_t want, bool *failed)
 {
+	const struct timespec pause = { 0, 1000000 };
 	struct source *s = ctx;
 
+	if (s->slow) {
+		(void)nanosleep(&pause, NULL);
+		want = 1;
+	}
 	for (; want > 0 && s->left > 0; want--, s->left--)
 		buf_char(out, (char)('a' + s->left % 26));
 	*failed = s->fail_at > 0 && s->left <= s->fail_at;
@@ -48,12 +57,12 @@ produce(void *ctx, struct buf *out, size_t want, bool *failed)
 }
 
 static void
-respond_stream(struct exchange *x, uint64_t total, uint64_t fail_at)
+respond_stream(struct exchange *x, uint64_t total, uint64_t fail_at, bool slow)
 {
 	const struct response r = { .status = 200 };
 	struct source *s = ARENA_NEW(x->arena, struct source);
 
-	*s = (struct source){ total, fail_at };
+	*s = (struct source){ total, fail_at, slow };
 	exchange_respond_stream(x, &r, produce, s);
 }
 
@@ -73,6 +82,7 @@ late_main(void *arg)
 
 	(void)nanosleep(&t, NULL);
 	worker_post(j->x->worker, late_done, j);
+	late_threads--;
 	return NULL;
 }
 
@@ -83,6 +93,7 @@ respond_late(struct exchange *x, uint64_t ms)
 	pthread_t t;
 
 	*j = (struct job){ x, ms };
+	late_threads++;
 	if (pthread_create(&t, NULL, late_main, j) != 0)
 		abort();
 	(void)pthread_detach(t);
@@ -146,15 +157,17 @@ handle(struct exchange *x, void *arg)
 	else if (number_after(path, SLICE("/size/"), &n))
 		respond_size(x, n);
 	else if (number_after(path, SLICE("/stream/"), &n))
-		respond_stream(x, n, 0);
+		respond_stream(x, n, 0, false);
+	else if (number_after(path, SLICE("/drops/"), &n))
+		respond_stream(x, n, 0, true);
 	else if (number_after(path, SLICE("/late/"), &n))
 		respond_late(x, n);
 	else if (number_after(path, SLICE("/status/"), &n))
 		answer(x, (int)n, SLICE("{}"));
 	else if (slice_eq(path, SLICE("/broken")))
-		respond_stream(x, 1 << 20, 1 << 19);
+		respond_stream(x, 1 << 20, 1 << 19, false);
 	else if (slice_eq(path, SLICE("/unmade")))
-		respond_stream(x, 100, 100);
+		respond_stream(x, 100, 100, false);
 	else if (!slice_eq(path, SLICE("/forget")))
 		answer(x, 404, SLICE("{}"));
 }
@@ -254,6 +267,8 @@ main(int argc, char **argv)
 	server_stats(s, &stats);
 	(void)printf("stopped connections=%ju accepted=%ju requests=%ju refused=%ju\n", (uintmax_t)stats.connections,
 		(uintmax_t)stats.accepted, (uintmax_t)stats.requests, (uintmax_t)stats.refused);
+	while (late_threads > 0)
+		(void)usleep(10000);
 	server_free(s);
 	return 0;
 }
