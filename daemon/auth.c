@@ -68,7 +68,8 @@ random_bytes(void *out, size_t n)
 void
 token_generate(char text[TOKEN_TEXT + 1], uint8_t hash[TOKEN_HASH])
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	uint8_t raw[33] = { 0 };
 	char *p = text + 4;
 
@@ -85,7 +86,8 @@ token_generate(char text[TOKEN_TEXT + 1], uint8_t hash[TOKEN_HASH])
 	explicit_bzero(raw, sizeof(raw));
 }
 
-/* The token of `Bearer TOKEN`; false for any other header. The scheme compares without case (RFC 9110 section 11.1). */
+/* The token of `Bearer TOKEN`; false for any other header. The scheme compares without case (RFC
+ * 9110 section 11.1). */
 static bool
 bearer_token(struct slice header, struct slice *token)
 {
@@ -184,7 +186,8 @@ auth_flush(struct auth *a)
 	(void)pthread_mutex_lock(&a->lock);
 	f = flush_take(a);
 	(void)pthread_mutex_unlock(&a->lock);
-	/* Also when there is nothing: what was submitted before is then written, as jobs run in order. */
+	/* Also when there is nothing: what was submitted before is then written, as jobs run in
+	 * order. */
 	rc = committer_run(a->committer, flush_run, f != NULL ? &f->job : &none.job, &err);
 	if (rc != RC_OK)
 		log_event(LOG_WARN, "token-use-not-written", LOG_STR("reason", err.detail));
@@ -216,7 +219,7 @@ static bool
 known_is(const struct known *k, struct slice header)
 {
 	return k->generation != 0 && k->header_len == header.len &&
-		CRYPTO_memcmp(k->header, header.p, header.len) == 0;
+	       CRYPTO_memcmp(k->header, header.p, header.len) == 0;
 }
 
 /* The slot that holds the header, else the one to put it in (the older of two). */
@@ -239,11 +242,11 @@ invalid_token(struct err *err)
 	return fail(err, RC_UNAUTHORIZED, "", "the bearer token is unknown, revoked or expired");
 }
 
-/* Fills a slot from the store. The generation was read before the transaction was renewed: so the transaction sees all
- * changes up to that generation, and a later one makes the slot stale. */
+/* Fills a slot from the store. The generation was read before the transaction was renewed: so the
+ * transaction sees all changes up to that generation, and a later one makes the slot stale. */
 static enum rc
-slot_load(struct auth *a, struct txn *reader, struct slice header, struct slice text, struct known *k,
-	struct err *err)
+slot_load(struct auth *a, struct txn *reader, struct slice header, struct slice text,
+	struct known *k, struct err *err)
 {
 	uint64_t generation = atomic_load(&a->generation);
 	struct known fresh = { .generation = generation, .header_len = (uint8_t)header.len };
@@ -300,7 +303,8 @@ auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice aut
 		return invalid_token(err);
 	/* Decided without a look at the other org: the answer and its time say nothing of it. */
 	if (org_key.p != NULL && !slice_eq(org_key, slice_of(k->caller.org_key)))
-		return fail(err, RC_NOT_FOUND, "", "there is nothing at this address for this token");
+		return fail(
+			err, RC_NOT_FOUND, "", "there is nothing at this address for this token");
 	if (k->suspended)
 		return fail(err, RC_FORBIDDEN, "", "the org is suspended");
 	if (now - k->noted >= MINUTE)
@@ -312,8 +316,8 @@ auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice aut
 struct slice
 auth_challenge(struct slice authorization)
 {
-	return authorization.p == NULL ? SLICE("Bearer realm=\"rosterd\"") :
-					 SLICE("Bearer realm=\"rosterd\", error=\"invalid_token\"");
+	return authorization.p == NULL ? SLICE("Bearer realm=\"rosterd\"")
+				       : SLICE("Bearer realm=\"rosterd\", error=\"invalid_token\"");
 }
 
 void

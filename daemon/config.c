@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +102,8 @@ size_parse(const char *text, uint64_t *out)
 {
 	struct slice s = slice_trim(slice_of(text)), digits = s, unit;
 
-	for (digits.len = 0; digits.len < s.len && s.p[digits.len] >= '0' && s.p[digits.len] <= '9';)
+	for (digits.len = 0;
+		digits.len < s.len && s.p[digits.len] >= '0' && s.p[digits.len] <= '9';)
 		digits.len++;
 	unit = slice_trim(slice_from(s, digits.len));
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
@@ -123,7 +125,8 @@ size_print(struct buf *out, uint64_t bytes)
 	while (i > 1 && (bytes & ((UINT64_C(1) << units[i].shift) - 1)) != 0)
 		i--;
 	if (i > 1 && bytes > 0)
-		buf_printf(out, "%llu %s", (unsigned long long)(bytes >> units[i].shift), units[i].text);
+		buf_printf(out, "%llu %s", (unsigned long long)(bytes >> units[i].shift),
+			units[i].text);
 	else
 		buf_u64(out, bytes);
 }
@@ -138,7 +141,8 @@ number_print(struct buf *out, const struct setting *s, uint64_t v)
 }
 
 static enum rc
-number_set(const struct reading *r, const struct setting *s, const config_setting_t *at, struct err *err)
+number_set(const struct reading *r, const struct setting *s, const config_setting_t *at,
+	struct err *err)
 {
 	unsigned line = config_setting_source_line(at);
 	int type = config_setting_type(at);
@@ -147,11 +151,13 @@ number_set(const struct reading *r, const struct setting *s, const config_settin
 	long long raw;
 
 	if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) {
-		raw = type == CONFIG_TYPE_INT ? config_setting_get_int(at) : config_setting_get_int64(at);
-		/* libconfig 1.5 reads a number above 31 bits without the suffix L as a wrapped one. */
+		raw = type == CONFIG_TYPE_INT ? config_setting_get_int(at)
+					      : config_setting_get_int64(at);
+		/* libconfig 1.5 reads a number above 31 bits without the suffix L as a wrapped one.
+		 */
 		v = raw < 0 ? UINT64_MAX : (uint64_t)raw;
 	} else if (s->kind != SETTING_SIZE || type != CONFIG_TYPE_STRING ||
-		!size_parse(config_setting_get_string(at), &v)) {
+		   !size_parse(config_setting_get_string(at), &v)) {
 		return wrong_kind(r, s, line, err);
 	}
 	if (v >= s->min && v <= s->max) {
@@ -168,7 +174,8 @@ number_set(const struct reading *r, const struct setting *s, const config_settin
 }
 
 static enum rc
-texts_set(const struct reading *r, const struct setting *s, const config_setting_t *at, struct err *err)
+texts_set(const struct reading *r, const struct setting *s, const config_setting_t *at,
+	struct err *err)
 {
 	int type = config_setting_type(at);
 	int n = type == CONFIG_TYPE_STRING ? 1 : config_setting_length(at);
@@ -178,8 +185,9 @@ texts_set(const struct reading *r, const struct setting *s, const config_setting
 		return wrong_kind(r, s, config_setting_source_line(at), err);
 	texts = texts_new((size_t)n);
 	for (int i = 0; i < n; i++) {
-		const char *text = type == CONFIG_TYPE_STRING ? config_setting_get_string(at) :
-								config_setting_get_string_elem(at, i);
+		const char *text = type == CONFIG_TYPE_STRING
+					   ? config_setting_get_string(at)
+					   : config_setting_get_string_elem(at, i);
 
 		if (text == NULL) {
 			texts_free(texts);
@@ -193,7 +201,8 @@ texts_set(const struct reading *r, const struct setting *s, const config_setting
 }
 
 static enum rc
-choice_set(const struct reading *r, const struct setting *s, const config_setting_t *at, struct err *err)
+choice_set(const struct reading *r, const struct setting *s, const config_setting_t *at,
+	struct err *err)
 {
 	const char *text = config_setting_get_string(at);
 	struct buf known = BUF_INIT;
@@ -215,7 +224,8 @@ choice_set(const struct reading *r, const struct setting *s, const config_settin
 }
 
 static enum rc
-value_set(const struct reading *r, const struct setting *s, const config_setting_t *at, struct err *err)
+value_set(const struct reading *r, const struct setting *s, const config_setting_t *at,
+	struct err *err)
 {
 	unsigned line = config_setting_source_line(at);
 
@@ -224,7 +234,8 @@ value_set(const struct reading *r, const struct setting *s, const config_setting
 		if (config_setting_type(at) != CONFIG_TYPE_STRING)
 			return wrong_kind(r, s, line, err);
 		if (config_setting_get_string(at)[0] == '\0')
-			return fail(err, RC_INVALID_VALUE, "", "%s:%u: %s is empty", r->file, line, s->name);
+			return fail(err, RC_INVALID_VALUE, "", "%s:%u: %s is empty", r->file, line,
+				s->name);
 		free(*FIELD(r->config, s, char *));
 		*FIELD(r->config, s, char *) = copy(config_setting_get_string(at));
 		return RC_OK;
@@ -271,13 +282,14 @@ group_read(struct reading *r, const char *group, const config_setting_t *at, str
 			rc = group_read(r, name, child, err);
 			continue;
 		}
-		(void)snprintf(full, sizeof(full), "%s%s%s", group, group[0] != '\0' ? "." : "", name);
+		(void)snprintf(
+			full, sizeof(full), "%s%s%s", group, group[0] != '\0' ? "." : "", name);
 		for (j = 0; j < config_setting_count; j++)
 			if (strcmp(config_settings[j].name, full) == 0)
 				break;
 		if (j == config_setting_count)
-			return fail(err, RC_INVALID_VALUE, "", "%s:%u: there is no setting \"%s\"", r->file,
-				config_setting_source_line(child), full);
+			return fail(err, RC_INVALID_VALUE, "", "%s:%u: there is no setting \"%s\"",
+				r->file, config_setting_source_line(child), full);
 		r->lines[j] = config_setting_source_line(child);
 		rc = value_set(r, &config_settings[j], child, err);
 	}
@@ -308,18 +320,19 @@ listeners_check(const struct reading *r, struct err *err)
 	unsigned line = line_of(r, &c->listen);
 
 	if (c->listen[0] == NULL)
-		return fail(err, RC_INVALID_VALUE, "", "%s:%u: listen needs at least one address", r->file,
-			line);
+		return fail(err, RC_INVALID_VALUE, "", "%s:%u: listen needs at least one address",
+			r->file, line);
 	for (size_t i = 0; c->listen[i] != NULL; i++) {
 		if (!has_scheme(c->listen[i], "https://") && !has_scheme(c->listen[i], "http://"))
 			return fail(err, RC_INVALID_VALUE, "",
-				"%s:%u: listen: \"%.100s\" does not begin with https:// or http://", r->file,
-				line, c->listen[i]);
+				"%s:%u: listen: \"%.100s\" does not begin with https:// or http://",
+				r->file, line, c->listen[i]);
 		if (has_scheme(c->listen[i], "https://") &&
 			(c->tls_certificate == NULL || c->tls_private_key == NULL))
 			return fail(err, RC_INVALID_VALUE, "",
-				"%s:%u: listen: \"%.100s\" needs tls.certificate and tls.private_key", r->file,
-				line, c->listen[i]);
+				"%s:%u: listen: \"%.100s\" needs tls.certificate and "
+				"tls.private_key",
+				r->file, line, c->listen[i]);
 	}
 	return RC_OK;
 }
@@ -332,19 +345,24 @@ together_check(const struct reading *r, struct err *err)
 
 	if (c->public_url != NULL && !has_scheme(c->public_url, "https://") &&
 		!has_scheme(c->public_url, "http://"))
-		return fail(err, RC_INVALID_VALUE, "", "%s:%u: public_url must begin with https:// or http://",
-			r->file, line_of(r, &c->public_url));
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: public_url must begin with https:// or http://", r->file,
+			line_of(r, &c->public_url));
 	if (c->map_size > c->map_limit)
-		return fail(err, RC_INVALID_VALUE, "", "%s:%u: store.map_size is above store.map_limit", r->file,
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: store.map_size is above store.map_limit", r->file,
 			line_of(r, &c->map_size));
 	if (c->page_default > c->page_max)
-		return fail(err, RC_INVALID_VALUE, "", "%s:%u: scim.page_default is above scim.page_max (%llu)",
-			r->file, line_of(r, &c->page_default), (unsigned long long)c->page_max);
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: scim.page_default is above scim.page_max (%llu)", r->file,
+			line_of(r, &c->page_default), (unsigned long long)c->page_max);
 	if (c->bulk_payload > c->max_body)
-		return fail(err, RC_INVALID_VALUE, "", "%s:%u: scim.bulk_payload is above limits.body (%llu)",
-			r->file, line_of(r, &c->bulk_payload), (unsigned long long)c->max_body);
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: scim.bulk_payload is above limits.body (%llu)", r->file,
+			line_of(r, &c->bulk_payload), (unsigned long long)c->max_body);
 	if (c->max_target > c->max_head)
-		return fail(err, RC_INVALID_VALUE, "", "%s:%u: limits.target is above limits.head (%llu)", r->file,
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: limits.target is above limits.head (%llu)", r->file,
 			line_of(r, &c->max_target), (unsigned long long)c->max_head);
 	if (c->token_lifetime_max > 0 &&
 		(c->token_lifetime == 0 || c->token_lifetime > c->token_lifetime_max))
@@ -416,8 +434,10 @@ file_read(struct reading *r, config_t *parsed, struct err *err)
 		return fail(err, errno == ENOENT ? RC_NOT_FOUND : RC_INVALID_VALUE, "",
 			"%s: can't be read: %s", r->file, strerror(errno));
 	if (config_read(parsed, f) != CONFIG_TRUE)
-		rc = fail(err, RC_INVALID_SYNTAX, "", "%s:%d: %s", r->file, config_error_line(parsed),
-			config_error_text(parsed) != NULL ? config_error_text(parsed) : "can't be read");
+		rc = fail(err, RC_INVALID_SYNTAX, "", "%s:%d: %s", r->file,
+			config_error_line(parsed),
+			config_error_text(parsed) != NULL ? config_error_text(parsed)
+							  : "can't be read");
 	else if ((rc = group_read(r, "", config_root_setting(parsed), err)) == RC_OK)
 		rc = together_check(r, err);
 	(void)fclose(f);
@@ -431,7 +451,7 @@ config_load(const char *file, struct config **out, struct err *err)
 	config_t parsed;
 	enum rc rc;
 
-	_Static_assert(sizeof(r.lines) / sizeof(r.lines[0]) >= 64, "room for each setting");
+	assert(config_setting_count <= sizeof(r.lines) / sizeof(r.lines[0]));
 	config_init(&parsed);
 	rc = file_read(&r, &parsed, err);
 	config_destroy(&parsed);
@@ -504,7 +524,8 @@ config_reload(struct config *live, const struct config *fresh, struct buf *left)
 
 		if (setting_equal(s, live, fresh))
 			continue;
-		/* A file's name is no word that changes at once: another certificate goes into the same file. */
+		/* A file's name is no word that changes at once: another certificate goes into the
+		 * same file. */
 		if (!s->reloadable || s->kind == SETTING_TEXT || s->kind == SETTING_TEXTS)
 			buf_printf(left, "%s%s", n++ > 0 ? ", " : "", s->name);
 		else if (s->kind == SETTING_SWITCH)

@@ -1,8 +1,9 @@
 /* The configuration: one table of settings (config.c), a struct that holds their values.
  *
- * The file is libconfig's format (name = value; groups in braces). Every setting has a type, a range, a default and a help
- * text in the table; rosterd.conf(5) and `rosterd --print-config` are made from it. Files of ours in daemon/ that want autoconf's
- * header write <config.h>: with quotes they would find this one. */
+ * The file is libconfig's format (name = value; groups in braces). Every setting has a type, a
+ * range, a default and a help text in the table; rosterd.conf(5) and `rosterd --print-config` are
+ * made from it. Files of ours in daemon/ that want autoconf's header write <config.h>: with quotes
+ * they would find this one. */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
@@ -13,7 +14,7 @@
 struct config {
 	char *file; /* where it was read from */
 	char *data_directory;
-	char **listen; /* NULL-terminated */
+	char **listen;    /* NULL-terminated */
 	char *public_url; /* without a slash at its end; NULL: the address that the client used */
 	char *tls_certificate, *tls_private_key;
 	char *user, *group;
@@ -21,20 +22,22 @@ struct config {
 	uint64_t workers;     /* never 0: the number of cores by default */
 	uint64_t map_size, map_limit;
 	uint64_t max_connections, max_body, max_target, max_head;
-	uint64_t head_timeout, body_timeout, write_timeout, idle_timeout, stop_timeout; /* seconds */
+	uint64_t head_timeout, body_timeout, write_timeout, idle_timeout,
+		stop_timeout; /* seconds */
 	bool gzip, access_log;
-	uint64_t log_level; /* enum log_level */
+	uint64_t log_level;                    /* enum log_level */
 	uint64_t rate_token, rate_token_burst; /* requests/s, requests; rate 0: no limit */
 	uint64_t rate_org, rate_org_burst;
 	uint64_t bulk_operations, bulk_payload;
 	uint64_t page_default, page_max; /* resources a page: filter.maxResults */
 	uint64_t scan_limit;             /* records */
 	uint64_t cursor_timeout;         /* seconds */
-	uint64_t password_memory, password_time, password_lanes, password_threads; /* KiB, passes, lanes, threads */
+	uint64_t password_memory, password_time, password_lanes,
+		password_threads; /* KiB, passes, lanes, threads */
 	bool guard;
-	uint64_t guard_share;                 /* percent of the org's users (memberships) */
-	uint64_t guard_users, guard_members;  /* never stops before so many were removed */
-	uint64_t guard_window;                /* seconds */
+	uint64_t guard_share;                        /* percent of the org's users (memberships) */
+	uint64_t guard_users, guard_members;         /* never stops before so many were removed */
+	uint64_t guard_window;                       /* seconds */
 	uint64_t token_lifetime, token_lifetime_max; /* days; 0: no end */
 };
 
@@ -44,8 +47,9 @@ enum rc config_load(const char *file, struct config **out, struct err *err) MUST
 enum rc config_default(const char *data_directory, struct config **out, struct err *err) MUSTCHECK;
 void config_free(struct config *c);
 
-/* Takes the reloadable settings over from `fresh` into `live`, numbers and switches only (they are read by other threads:
- * each is one aligned word). Appends to `left` the names of settings that differ but need a restart, separated by
+/* Takes the reloadable settings over from `fresh` into `live`, numbers and switches only (they are
+ * read by other threads: each is one aligned word). Appends to `left` the names of settings that
+ * differ but need a restart, separated by
  * ", ", and returns how many there are. */
 size_t config_reload(struct config *live, const struct config *fresh, struct buf *left);
 

@@ -14,8 +14,9 @@ name_in_group(const struct setting *s, const char *group)
 
 	if (len == 0)
 		return dot == NULL ? s->name : NULL;
-	return dot != NULL && (size_t)(dot - s->name) == len && memcmp(s->name, group, len) == 0 ? dot + 1 :
-												   NULL;
+	return dot != NULL && (size_t)(dot - s->name) == len && memcmp(s->name, group, len) == 0
+		       ? dot + 1
+		       : NULL;
 }
 
 static void
@@ -64,8 +65,8 @@ static void
 put_range(struct buf *out, const struct setting *s)
 {
 	if (s->kind == SETTING_NUMBER) {
-		buf_printf(out, "%llu to %llu %s", (unsigned long long)s->min, (unsigned long long)s->max,
-			s->unit);
+		buf_printf(out, "%llu to %llu %s", (unsigned long long)s->min,
+			(unsigned long long)s->max, s->unit);
 	} else if (s->kind == SETTING_SIZE) {
 		put_size(out, s->min, "");
 		BUF_LIT(out, " to ");
@@ -76,7 +77,8 @@ put_range(struct buf *out, const struct setting *s)
 		for (size_t i = 0; s->choices[i] != NULL; i++)
 			buf_printf(out, "%s\"%s\"", i > 0 ? ", " : "", s->choices[i]);
 	} else {
-		buf_printf(out, "%s", s->kind == SETTING_TEXTS ? "a text or a list of texts" : "a text");
+		buf_printf(out, "%s",
+			s->kind == SETTING_TEXTS ? "a text or a list of texts" : "a text");
 	}
 }
 
@@ -119,7 +121,8 @@ example_setting(struct buf *out, const struct setting *s, const char *name, cons
 	buf_printf(out, "%s%.*s.%s\n", prefix, SLICE_ARG(buf_as_slice(&range)),
 		s->reloadable ? " SIGHUP reloads it." : "");
 	/* A text without default stays a comment: there is nothing to set it to. */
-	buf_printf(out, "%s%s%s = ", indent, s->kind == SETTING_TEXT && s->text == NULL ? "#" : "", name);
+	buf_printf(out, "%s%s%s = ", indent, s->kind == SETTING_TEXT && s->text == NULL ? "#" : "",
+		name);
 	put_default(out, s);
 	BUF_LIT(out, ";\n");
 	buf_release(&range);
@@ -128,7 +131,8 @@ example_setting(struct buf *out, const struct setting *s, const char *name, cons
 void
 config_print_example(struct buf *out)
 {
-	BUF_LIT(out, "# rosterd's configuration: every setting, at its default. See rosterd.conf(5).\n");
+	BUF_LIT(out,
+		"# rosterd's configuration: every setting, at its default. See rosterd.conf(5).\n");
 	for (size_t g = 0; g < config_group_count; g++) {
 		const struct setting_group *group = &config_groups[g];
 		bool named = group->name[0] != '\0';

@@ -10,20 +10,31 @@ static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL
 #define GIB(n) (UINT64_C(n) << 30)
 #define TIB(n) (UINT64_C(n) << 40)
 
-#define TEXT(name_, field, default_, reload, help_) \
-	{ .name = name_, .kind = SETTING_TEXT, .offset = AT(field), .text = default_, .reloadable = reload, \
-		.help = help_ }
-#define TEXTS(name_, field, default_, help_) \
-	{ .name = name_, .kind = SETTING_TEXTS, .offset = AT(field), .text = default_, .help = help_ }
-#define NUMBER(name_, field, min_, max_, default_, unit_, reload, help_) \
-	{ .name = name_, .kind = SETTING_NUMBER, .offset = AT(field), .min = min_, .max = max_, \
-		.value = default_, .unit = unit_, .reloadable = reload, .help = help_ }
-#define SIZE(name_, field, min_, max_, default_, help_) \
-	{ .name = name_, .kind = SETTING_SIZE, .offset = AT(field), .min = min_, .max = max_, \
-		.value = default_, .unit = "bytes", .help = help_ }
-#define SWITCH(name_, field, default_, reload, help_) \
-	{ .name = name_, .kind = SETTING_SWITCH, .offset = AT(field), .value = default_, \
-		.reloadable = reload, .help = help_ }
+#define TEXT(name_, field, default_, reload, help_)                                                \
+	{                                                                                          \
+		.name = name_, .kind = SETTING_TEXT, .offset = AT(field), .text = default_,        \
+		.reloadable = reload, .help = help_                                                \
+	}
+#define TEXTS(name_, field, default_, help_)                                                       \
+	{                                                                                          \
+		.name = name_, .kind = SETTING_TEXTS, .offset = AT(field), .text = default_,       \
+		.help = help_                                                                      \
+	}
+#define NUMBER(name_, field, min_, max_, default_, unit_, reload, help_)                           \
+	{                                                                                          \
+		.name = name_, .kind = SETTING_NUMBER, .offset = AT(field), .min = min_,           \
+		.max = max_, .value = default_, .unit = unit_, .reloadable = reload, .help = help_ \
+	}
+#define SIZE(name_, field, min_, max_, default_, help_)                                            \
+	{                                                                                          \
+		.name = name_, .kind = SETTING_SIZE, .offset = AT(field), .min = min_,             \
+		.max = max_, .value = default_, .unit = "bytes", .help = help_                     \
+	}
+#define SWITCH(name_, field, default_, reload, help_)                                              \
+	{                                                                                          \
+		.name = name_, .kind = SETTING_SWITCH, .offset = AT(field), .value = default_,     \
+		.reloadable = reload, .help = help_                                                \
+	}
 
 const struct setting_group config_groups[] = {
 	{ "", "General" },
@@ -40,31 +51,45 @@ const size_t config_group_count = sizeof(config_groups) / sizeof(config_groups[0
 
 const struct setting config_settings[] = {
 	TEXT("data_directory", data_directory, "/var/lib/rosterd", false,
-		"Where the store, its lock and the control socket are. Made (mode 0700) when missing."),
+		"Where the store, its lock and the control socket are. Made (mode 0700) when "
+		"missing."),
 	TEXTS("listen", listen, "https://127.0.0.1:8443",
-		"The addresses to listen on, as URLs: https://127.0.0.1:8443, https://[::]:443, or http:// "
+		"The addresses to listen on, as URLs: https://127.0.0.1:8443, https://[::]:443, or "
+		"http:// "
 		"behind a proxy that does TLS."),
 	TEXT("public_url", public_url, NULL, false,
-		"The address by which clients reach the daemon, such as https://scim.example.com: meta.location "
+		"The address by which clients reach the daemon, such as https://scim.example.com: "
+		"meta.location "
 		"and $ref begin with it. Without it they begin with the Host of the request."),
 	TEXT("user", user, NULL, false,
 		"The user to become after the listeners are bound, when started by root."),
 	TEXT("group", group, NULL, false, "The group to become; without it the user's own."),
 	TEXT("control_socket", control_socket, NULL, false,
-		"The socket for rosterctl (mode 0600: its permissions are the login). Without it control.sock in "
+		"The socket for rosterctl (mode 0600: its permissions are the login). Without it "
+		"control.sock in "
 		"the data directory."),
-	{ .name = "workers", .kind = SETTING_NUMBER, .offset = AT(workers), .max = 256, .unit = "threads",
+	{ .name = "workers",
+		.kind = SETTING_NUMBER,
+		.offset = AT(workers),
+		.max = 256,
+		.unit = "threads",
 		.help = "Threads that serve requests. 0: one a processor core." },
 	SWITCH("gzip", gzip, true, false, "Compresses answers for clients that ask for it."),
 	SWITCH("access_log", access_log, true, false, "Logs one line for each request."),
-	{ .name = "log_level", .kind = SETTING_CHOICE, .offset = AT(log_level), .value = 2,
-		.choices = log_levels, .reloadable = true,
+	{ .name = "log_level",
+		.kind = SETTING_CHOICE,
+		.offset = AT(log_level),
+		.value = 2,
+		.choices = log_levels,
+		.reloadable = true,
 		.help = "What is logged, on standard error: this and all that is more urgent." },
 
 	TEXT("tls.certificate", tls_certificate, NULL, true,
-		"PEM file: the server's certificate, then those of intermediate authorities. Read again on a "
+		"PEM file: the server's certificate, then those of intermediate authorities. Read "
+		"again on a "
 		"reload."),
-	TEXT("tls.private_key", tls_private_key, NULL, true, "PEM file: the private key. Read again on a reload."),
+	TEXT("tls.private_key", tls_private_key, NULL, true,
+		"PEM file: the private key. Read again on a reload."),
 
 	SIZE("store.map_size", map_size, MIB(16), TIB(64), GIB(1),
 		"Address space of the store to begin with; it doubles by itself when it is full."),
@@ -80,7 +105,8 @@ const struct setting config_settings[] = {
 	SIZE("limits.head", max_head, 1024, KIB(512), KIB(32),
 		"The longest request line and headers; longer ones are answered with 431."),
 	NUMBER("limits.head_timeout", head_timeout, 1, 3600, 10, "seconds", false,
-		"From the first byte of a request (or the connection, for TLS) to the end of its headers."),
+		"From the first byte of a request (or the connection, for TLS) to the end of its "
+		"headers."),
 	NUMBER("limits.body_timeout", body_timeout, 1, 3600, 60, "seconds", false,
 		"For a request body to arrive."),
 	NUMBER("limits.write_timeout", write_timeout, 1, 3600, 60, "seconds", false,
@@ -104,7 +130,8 @@ const struct setting config_settings[] = {
 	NUMBER("scim.page_max", page_max, 1, 10000, 1000, "resources", false,
 		"Resources on a page at most (filter.maxResults)."),
 	NUMBER("scim.scan_limit", scan_limit, 1000, 100000000, 200000, "resources", false,
-		"Resources examined for a filter that no index serves; beyond that the answer is tooMany."),
+		"Resources examined for a filter that no index serves; beyond that the answer is "
+		"tooMany."),
 	NUMBER("scim.cursor_timeout", cursor_timeout, 1, 604800, 3600, "seconds", false,
 		"How long a page's cursor can be used."),
 	NUMBER("scim.bulk_operations", bulk_operations, 1, 100000, 1000, "operations", false,
@@ -114,16 +141,20 @@ const struct setting config_settings[] = {
 
 	NUMBER("password.memory", password_memory, 8192, 4194304, 19456, "KiB", false,
 		"Memory for hashing one password."),
-	NUMBER("password.time", password_time, 1, 100, 2, "passes", false, "Passes over that memory."),
-	NUMBER("password.lanes", password_lanes, 1, 64, 1, "lanes", false, "Lanes (the p of Argon2)."),
+	NUMBER("password.time", password_time, 1, 100, 2, "passes", false,
+		"Passes over that memory."),
+	NUMBER("password.lanes", password_lanes, 1, 64, 1, "lanes", false,
+		"Lanes (the p of Argon2)."),
 	NUMBER("password.threads", password_threads, 1, 64, 1, "threads", false,
 		"Threads that hash passwords, beside the workers."),
 
 	SWITCH("guard.enabled", guard, true, false,
-		"Stops a connection (409) that would remove too much of an org at once, until rosterctl "
+		"Stops a connection (409) that would remove too much of an org at once, until "
+		"rosterctl "
 		"connection release."),
 	NUMBER("guard.share", guard_share, 1, 100, 20, "percent", false,
-		"The share of the org's active users that a connection may deactivate or delete within the "
+		"The share of the org's active users that a connection may deactivate or delete "
+		"within the "
 		"window; of its memberships likewise."),
 	NUMBER("guard.users", guard_users, 1, 100000000, 50, "users", false,
 		"So many users may go within the window in any case."),
@@ -135,6 +166,7 @@ const struct setting config_settings[] = {
 	NUMBER("token.lifetime", token_lifetime, 0, 36500, 365, "days", true,
 		"How long a new token lives when rosterctl is not told. 0: without end."),
 	NUMBER("token.lifetime_max", token_lifetime_max, 0, 36500, 0, "days", true,
-		"The longest life of a new token; longer ones, and \"never\", are refused. 0: any."),
+		"The longest life of a new token; longer ones, and \"never\", are refused. 0: "
+		"any."),
 };
 const size_t config_setting_count = sizeof(config_settings) / sizeof(config_settings[0]);

@@ -18,7 +18,7 @@ enum setting_kind {
 struct setting {
 	const char *name; /* "group.name" or "name" */
 	enum setting_kind kind;
-	size_t offset; /* in struct config */
+	size_t offset;            /* in struct config */
 	uint64_t min, max, value; /* value: the default */
 	const char *text; /* the default of texts; what to say instead of the default of others */
 	const char *unit;

@@ -1,7 +1,8 @@
 /* rosterd: options, start, signals, stop.
  *
- * Start-up order: configuration, listeners and keys, privileges, store, threads. The listeners come first because they may
- * need root; the store comes after privileges are dropped, so that its files belong to the user that will write them. */
+ * Start-up order: configuration, listeners and keys, privileges, store, threads. The listeners come
+ * first because they may need root; the store comes after privileges are dropped, so that its files
+ * belong to the user that will write them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -59,12 +60,14 @@ static const char usage[] =
 	"  -h, --help          print this, and end\n"
 	"  -V, --version       print the version, and end\n"
 	"\n"
-	"Signals: HUP reloads the configuration and certificate, TERM and INT stop cleanly, a second one at once.\n"
+	"Signals: HUP reloads the configuration and certificate, TERM and INT stop cleanly, a "
+	"second one at once.\n"
 	"See rosterd(8), rosterd.conf(5), rosterctl(1).\n";
 
 /* ---- Start ---- */
 
-/* Tokens, password texts and the TLS key are in memory: no core file, no debugger of the same user. */
+/* Tokens, password texts and the TLS key are in memory: no core file, no debugger of the same user.
+ */
 static void
 hide_memory(void)
 {
@@ -77,7 +80,8 @@ hide_memory(void)
 static struct rate_limits
 rate_limits(const struct config *c)
 {
-	return (struct rate_limits){ c->rate_token, c->rate_token_burst, c->rate_org, c->rate_org_burst };
+	return (struct rate_limits){ c->rate_token, c->rate_token_burst, c->rate_org,
+		c->rate_org_burst };
 }
 
 static void
@@ -155,13 +159,13 @@ become(uid_t uid, gid_t gid, const char *name, struct err *err)
 {
 	if ((name != NULL ? initgroups(name, gid) : setgroups(0, NULL)) != 0 || setgid(gid) != 0 ||
 		setuid(uid) != 0)
-		return fail(err, RC_INTERNAL, "", "can't become user %ld, group %ld: %s", (long)uid, (long)gid,
-			strerror(errno));
+		return fail(err, RC_INTERNAL, "", "can't become user %ld, group %ld: %s", (long)uid,
+			(long)gid, strerror(errno));
 	return RC_OK;
 }
 
-/* Whom to become: the configured user; for offline commands by root otherwise the data directory's owner, so that no file
- * of root's is left where the daemon can't write it. */
+/* Whom to become: the configured user; for offline commands by root otherwise the data directory's
+ * owner, so that no file of root's is left where the daemon can't write it. */
 static enum rc
 privileges_drop(const struct daemon *d, bool offline, struct err *err)
 {
@@ -190,14 +194,16 @@ privileges_drop(const struct daemon *d, bool offline, struct err *err)
 		return rc;
 	if (geteuid() != 0) {
 		if (uid != geteuid() && user != NULL)
-			return fail(err, RC_FORBIDDEN, "", "user: only root can become \"%s\"", c->user);
+			return fail(err, RC_FORBIDDEN, "", "user: only root can become \"%s\"",
+				c->user);
 		return RC_OK;
 	}
 	return uid == 0 ? RC_OK : become(uid, gid, user != NULL ? user->pw_name : NULL, err);
 }
 
-/* One daemon, or one offline command, a data directory. The lock ends with the process, however that ends. A start waits
- * some seconds: an offline command, or a daemon about to end, may hold the lock for a moment. */
+/* One daemon, or one offline command, a data directory. The lock ends with the process, however
+ * that ends. A start waits some seconds: an offline command, or a daemon about to end, may hold the
+ * lock for a moment. */
 static enum rc
 lock_take(struct daemon *d, unsigned wait_s, struct err *err)
 {
@@ -217,7 +223,8 @@ lock_take(struct daemon *d, unsigned wait_s, struct err *err)
 		pid[n > 0 ? (size_t)n - 1 : 0] = '\0';
 		(void)close(d->lock);
 		d->lock = -1;
-		return fail(err, RC_CONFLICT, "", "the data directory %s is in use by another rosterd (pid %s)",
+		return fail(err, RC_CONFLICT, "",
+			"the data directory %s is in use by another rosterd (pid %s)",
 			d->config->data_directory, pid);
 	}
 	n = (ssize_t)snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
@@ -262,12 +269,14 @@ reload(struct daemon *d)
 
 	if (d->config->file == NULL || config_load(d->config->file, &fresh, &err) != RC_OK) {
 		log_event(LOG_ERROR, "reload-failed",
-			LOG_STR("reason", fresh == NULL && d->config->file == NULL ?
-						  "there is no configuration file" : err.detail));
+			LOG_STR("reason", fresh == NULL && d->config->file == NULL
+						  ? "there is no configuration file"
+						  : err.detail));
 		return;
 	}
 	if (config_reload(d->config, fresh, &left) > 0)
-		log_event(LOG_WARN, "reload-needs-restart", LOG_SLICE("settings", buf_as_slice(&left)));
+		log_event(LOG_WARN, "reload-needs-restart",
+			LOG_SLICE("settings", buf_as_slice(&left)));
 	buf_release(&left);
 	config_free(fresh);
 	apply_log_level(d);
@@ -321,17 +330,23 @@ start(struct daemon *d, struct err *err)
 	enum rc rc;
 
 	if ((rc = schema_start(d, err)) != RC_OK || (rc = listeners_open(d, err)) != RC_OK ||
-		(rc = privileges_drop(d, false, err)) != RC_OK || (rc = lock_take(d, 5, err)) != RC_OK ||
-		(rc = store_start(d, err)) != RC_OK)
+		(rc = privileges_drop(d, false, err)) != RC_OK ||
+		(rc = lock_take(d, 5, err)) != RC_OK || (rc = store_start(d, err)) != RC_OK)
 		return rc;
 	hide_memory(); /* after setuid(), which makes the process dumpable again */
 	d->rate = rate_new(&limits);
 	if ((rc = scim_start(d, err)) != RC_OK)
 		return rc;
-	control = (struct control_options){ .config = d->config, .schema = d->schema, .store = d->store,
-		.committer = d->committer, .auth = d->auth, .server = d->server, .reload = reload_ask,
+	control = (struct control_options){ .config = d->config,
+		.schema = d->schema,
+		.store = d->store,
+		.committer = d->committer,
+		.auth = d->auth,
+		.server = d->server,
+		.reload = reload_ask,
 		.arg = d };
-	if ((rc = server_start(d->server, err)) != RC_OK || (rc = control_new(&control, &d->control, err)) != RC_OK)
+	if ((rc = server_start(d->server, err)) != RC_OK ||
+		(rc = control_new(&control, &d->control, err)) != RC_OK)
 		return rc;
 	log_listeners(d);
 	return RC_OK;
@@ -398,9 +413,11 @@ control_open(struct control_options *o, enum control_need need, void *arg, struc
 	enum rc rc;
 
 	if (need == NEEDS_STORE && !store_exists(d->config))
-		return fail(err, RC_NOT_FOUND, "", "there is no store in %s", d->config->data_directory);
+		return fail(err, RC_NOT_FOUND, "", "there is no store in %s",
+			d->config->data_directory);
 	if (d->lock < 0) {
-		if ((rc = privileges_drop(d, true, err)) != RC_OK || (rc = lock_take(d, 1, err)) != RC_OK)
+		if ((rc = privileges_drop(d, true, err)) != RC_OK ||
+			(rc = lock_take(d, 1, err)) != RC_OK)
 			return rc;
 		hide_memory();
 	}
@@ -421,7 +438,8 @@ run_offline(struct daemon *d)
 	struct err err = ERR_INIT;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGINT, SIG_IGN); /* of the terminal: rosterctl ends, then its end of the socket closes */
+	(void)signal(SIGINT,
+		SIG_IGN); /* of the terminal: rosterctl ends, then its end of the socket closes */
 	if (!d->verbose)
 		log_set_level(LOG_ERROR);
 	if (schema_start(d, &err) != RC_OK) {
@@ -520,10 +538,12 @@ main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		(void)fprintf(stderr, "rosterd: unexpected argument \"%s\". Try rosterd --help.\n", argv[optind]);
+		(void)fprintf(stderr, "rosterd: unexpected argument \"%s\". Try rosterd --help.\n",
+			argv[optind]);
 		return EXIT_USAGE;
 	}
-	rc = data != NULL ? config_default(data, &d.config, &err) : config_load(file, &d.config, &err);
+	rc = data != NULL ? config_default(data, &d.config, &err)
+			  : config_load(file, &d.config, &err);
 	if (rc != RC_OK) {
 		(void)fprintf(stderr, "rosterd: %s\n", err.detail);
 		return EXIT_FAILURE;

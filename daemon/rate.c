@@ -7,7 +7,8 @@
 
 enum { BUCKETS = 1 << 16, PROBES = 16 };
 
-/* until_ns: the time at which the bucket is full again. Before that it is "in debt" by (until - now). */
+/* until_ns: the time at which the bucket is full again. Before that it is "in debt" by (until -
+ * now). */
 struct bucket {
 	_Atomic uint64_t key; /* 0: never used */
 	_Atomic uint64_t until_ns;
@@ -49,8 +50,8 @@ bucket_find(struct rate *r, uint64_t key, uint64_t now_ns)
 		seen = atomic_load_explicit(&b->key, memory_order_relaxed);
 		if (seen == key)
 			return b;
-		if (idle == NULL &&
-			(seen == 0 || atomic_load_explicit(&b->until_ns, memory_order_relaxed) <= now_ns)) {
+		if (idle == NULL && (seen == 0 || atomic_load_explicit(&b->until_ns,
+							  memory_order_relaxed) <= now_ns)) {
 			idle = b;
 			idle_key = seen;
 		}
@@ -77,15 +78,16 @@ bucket_take(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ns, ui
 			*wait_ns = next - now_ns - room;
 			return false;
 		}
-	} while (!atomic_compare_exchange_weak_explicit(&b->until_ns, &until, next, memory_order_relaxed,
-		memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&b->until_ns, &until, next, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
 static void
 bucket_give_back(struct bucket *b, uint64_t rate)
 {
-	(void)atomic_fetch_sub_explicit(&b->until_ns, UINT64_C(1000000000) / rate, memory_order_relaxed);
+	(void)atomic_fetch_sub_explicit(
+		&b->until_ns, UINT64_C(1000000000) / rate, memory_order_relaxed);
 }
 
 struct rate *
@@ -125,15 +127,15 @@ rate_take(struct rate *r, const struct caller *c, int64_t now_us, int *retry_aft
 
 	if (token_rate > 0)
 		token = bucket_find(r, key_of(c->org, c->token), now_ns);
-	if (token != NULL &&
-		!bucket_take(token, token_rate, atomic_load_explicit(&r->token_burst, memory_order_relaxed),
-			now_ns, &wait_ns))
+	if (token != NULL && !bucket_take(token, token_rate,
+				     atomic_load_explicit(&r->token_burst, memory_order_relaxed),
+				     now_ns, &wait_ns))
 		goto refused;
 	if (org_rate > 0)
 		org = bucket_find(r, key_of(c->org, 0), now_ns);
-	if (org != NULL &&
-		!bucket_take(org, org_rate, atomic_load_explicit(&r->org_burst, memory_order_relaxed), now_ns,
-			&wait_ns)) {
+	if (org != NULL && !bucket_take(org, org_rate,
+				   atomic_load_explicit(&r->org_burst, memory_order_relaxed),
+				   now_ns, &wait_ns)) {
 		if (token != NULL)
 			bucket_give_back(token, token_rate);
 		goto refused;

@@ -1,8 +1,9 @@
 /* Request rates: a limit for each token and for each org, shared by all workers.
  *
- * Each has a rate (requests a second) and a burst (requests at once after a pause): the generic cell rate
- * algorithm, one 64-bit time a bucket, changed with compare-and-swap. The table of buckets has a fixed size; a bucket that
- * is full again (nobody asked for a while) holds nothing worth keeping and is given to the next. */
+ * Each has a rate (requests a second) and a burst (requests at once after a pause): the generic
+ * cell rate algorithm, one 64-bit time a bucket, changed with compare-and-swap. The table of
+ * buckets has a fixed size; a bucket that is full again (nobody asked for a while) holds nothing
+ * worth keeping and is given to the next. */
 #ifndef DAEMON_RATE_H
 #define DAEMON_RATE_H
 
@@ -20,8 +21,9 @@ void rate_free(struct rate *r);
 /* Thread-safe: from now on. */
 void rate_set(struct rate *r, const struct rate_limits *limits);
 
-/* Takes one request out of both buckets, or none: then false, and the whole seconds to wait (1 or more) for Retry-After.
- * now_us: a clock that never goes back (exchange.started_us). Thread-safe. */
+/* Takes one request out of both buckets, or none: then false, and the whole seconds to wait (1 or
+ * more) for Retry-After. now_us: a clock that never goes back (exchange.started_us). Thread-safe.
+ */
 bool rate_take(struct rate *r, const struct caller *c, int64_t now_us, int *retry_after_s);
 
 #endif

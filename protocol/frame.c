@@ -34,7 +34,8 @@ frame_decode(struct slice in, struct frame *out, size_t *used)
 	type = (unsigned char)in.p[4];
 	flags = (unsigned char)in.p[5];
 	if (len > FRAME_PAYLOAD_MAX || type < FRAME_REQUEST || type > FRAME_STOP ||
-		(flags & ~(unsigned)(FRAME_LAST | FRAME_ERROR)) != 0 || in.p[6] != 0 || in.p[7] != 0)
+		(flags & ~(unsigned)(FRAME_LAST | FRAME_ERROR)) != 0 || in.p[6] != 0 ||
+		in.p[7] != 0)
 		return FRAME_BAD;
 	*used = FRAME_HEAD + len;
 	if (in.len < *used)

@@ -56,7 +56,8 @@ static void
 send_frame(struct call *c, enum frame_type type, uint8_t flags, struct slice payload)
 {
 	char head[FRAME_HEAD];
-	struct iovec iov[2] = { { head, sizeof(head) }, { (void *)(uintptr_t)payload.p, payload.len } };
+	struct iovec iov[2] = { { head, sizeof(head) },
+		{ (void *)(uintptr_t)payload.p, payload.len } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
 	frame_head(head, type, flags, c->id, payload.len);
@@ -131,8 +132,8 @@ call_end(struct call *c, enum rc rc, const struct err *err)
 		if (c->result != NULL)
 			json_decref(c->result);
 		send_json(c, FRAME_PART, FRAME_LAST | FRAME_ERROR,
-			json_pack("{s:s, s:s, s:s}", "error", rc_name(rc), "path", err->path, "detail",
-				err->detail));
+			json_pack("{s:s, s:s, s:s}", "error", rc_name(rc), "path", err->path,
+				"detail", err->detail));
 	}
 	c->result = NULL;
 }
@@ -184,7 +185,8 @@ call_read(struct call *c, struct slice *data, bool *last, struct err *err)
 	*last = c->input_ended;
 	if (c->input_ended)
 		return RC_OK;
-	if (c->gone || !read_frame(c->fd, c->in, c->taken, &f) || f.type != FRAME_DATA || f.id != c->id) {
+	if (c->gone || !read_frame(c->fd, c->in, c->taken, &f) || f.type != FRAME_DATA ||
+		f.id != c->id) {
 		c->gone = c->gone || f.type != FRAME_STOP;
 		c->input_ended = true;
 		return fail(err, RC_UNAVAILABLE, "", "the client ended the command");
@@ -223,7 +225,7 @@ call_run(struct call *c, struct slice payload, struct err *err)
 		rc = fail(err, RC_NOT_IMPLEMENTED, "command", "there is no command \"%.*s\"",
 			name.len > 60 ? 60 : (int)name.len, name.p);
 	else if (command->need == NEEDS_NOTHING || c->options->store != NULL ||
-		(rc = c->options->open(c->options, command->need, c->options->arg, err)) == RC_OK)
+		 (rc = c->options->open(c->options, command->need, c->options->arg, err)) == RC_OK)
 		rc = command->run(c, err);
 	json_decref(request);
 	return rc;
@@ -238,8 +240,13 @@ serve(struct control_options *options, int fd)
 	struct frame f;
 
 	while (read_frame(fd, &in, &taken, &f) && f.type == FRAME_REQUEST) {
-		struct call c = { .options = options, .arena = arena, .fd = fd, .id = f.id, .in = &in,
-			.taken = &taken, .input_ended = (f.flags & FRAME_LAST) != 0 };
+		struct call c = { .options = options,
+			.arena = arena,
+			.fd = fd,
+			.id = f.id,
+			.in = &in,
+			.taken = &taken,
+			.input_ended = (f.flags & FRAME_LAST) != 0 };
 		struct err err = ERR_INIT;
 		enum rc rc = call_run(&c, f.payload, &err);
 
@@ -247,7 +254,7 @@ serve(struct control_options *options, int fd)
 		/* What the client still sends for a command that failed has nobody to read it. */
 		while (!c.gone && !c.input_ended && read_frame(fd, &in, &taken, &f))
 			c.input_ended = f.type == FRAME_STOP ||
-				(f.type == FRAME_DATA && (f.flags & FRAME_LAST) != 0);
+					(f.type == FRAME_DATA && (f.flags & FRAME_LAST) != 0);
 		arena_clear(arena);
 		if (c.gone || !c.input_ended)
 			break;

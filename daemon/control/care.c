@@ -47,8 +47,9 @@ command_status(struct call *c, struct err *err)
 		return rc;
 	store_usage(o->store, &usage);
 	committer_stats(o->committer, &writes);
-	c->result = json_pack("{s:s, s:b, s:i, s:s}", "version", PACKAGE_VERSION, "running", o->server != NULL,
-		"pid", (int)getpid(), "dataDirectory", o->config->data_directory);
+	c->result = json_pack("{s:s, s:b, s:i, s:s}", "version", PACKAGE_VERSION, "running",
+		o->server != NULL, "pid", (int)getpid(), "dataDirectory",
+		o->config->data_directory);
 	json_put(c->result, "orgs", orgs);
 	part = json_object();
 	json_put(part, "mapBytes", usage.map_bytes);
@@ -81,7 +82,8 @@ enum rc
 command_reload(struct call *c, struct err *err)
 {
 	if (c->options->reload == NULL)
-		return fail(err, RC_CONFLICT, "", "no daemon runs here: there is nothing to reload");
+		return fail(
+			err, RC_CONFLICT, "", "no daemon runs here: there is nothing to reload");
 	c->options->reload(c->options->arg);
 	return RC_OK;
 }

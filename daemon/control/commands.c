@@ -73,8 +73,8 @@ base_url(const struct control_options *o, const char *key)
 	base = config->listen[0];
 	rest = strstr(base, "://") + 3;
 	host = rest[0] == '[' ? strcspn(rest, "]") + 1 : strcspn(rest, ":/");
-	(void)snprintf(text, sizeof(text), "%.*s:%d/orgs/%s/scim/v2", (int)(rest - base) + (int)host, base, port,
-		key);
+	(void)snprintf(text, sizeof(text), "%.*s:%d/orgs/%s/scim/v2",
+		(int)(rest - base) + (int)host, base, port, key);
 	return json_string(text);
 }
 
@@ -101,8 +101,8 @@ org_json(struct txn *t, const struct org *org)
 static json_t *
 connection_json(const struct control_options *o, const struct org *org, const struct connection *c)
 {
-	json_t *j = json_pack("{s:s, s:s, s:i, s:s}", "org", org->key, "name", c->name, "number", (int)c->no,
-		"dialect", dialect_name(c->dialect));
+	json_t *j = json_pack("{s:s, s:s, s:i, s:s}", "org", org->key, "name", c->name, "number",
+		(int)c->no, "dialect", dialect_name(c->dialect));
 
 	json_put(j, "created", json_time(c->created));
 	json_put(j, "baseUrl", base_url(o, org->key));
@@ -115,7 +115,8 @@ connection_json(const struct control_options *o, const struct org *org, const st
 static json_t *
 token_json(const struct connection *c, const struct token *t, int64_t now)
 {
-	json_t *j = json_pack("{s:i, s:s, s:s}", "number", (int)t->no, "connection", c->name, "label", t->label);
+	json_t *j = json_pack(
+		"{s:i, s:s, s:s}", "number", (int)t->no, "connection", c->name, "label", t->label);
 
 	json_put(j, "created", json_time(t->created));
 	json_put(j, "expires", json_time(t->expires));
@@ -143,11 +144,11 @@ duration_parse(struct slice text, int64_t *ticks)
 	static const struct {
 		char unit;
 		int64_t seconds;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 }, { 'y', 31536000 } };
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 },
+		{ 'y', 31536000 } };
 	uint64_t n;
 
-	if (text.len < 2 ||
-		!slice_to_u64((struct slice){ text.p, text.len - 1 }, 0, 100000000, &n))
+	if (text.len < 2 || !slice_to_u64((struct slice){ text.p, text.len - 1 }, 0, 100000000, &n))
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (units[i].unit != text.p[text.len - 1])
@@ -162,7 +163,8 @@ duration_parse(struct slice text, int64_t *ticks)
 static enum rc
 expires_arg(const struct call *c, int64_t now, int64_t *out, struct err *err)
 {
-	uint64_t days = c->options->config->token_lifetime, max = c->options->config->token_lifetime_max;
+	uint64_t days = c->options->config->token_lifetime,
+		 max = c->options->config->token_lifetime_max;
 	char day[DATETIME_MAX];
 	struct slice text;
 	int64_t ticks;
@@ -179,15 +181,17 @@ expires_arg(const struct call *c, int64_t now, int64_t *out, struct err *err)
 	else if (datetime_parse(text, &ticks))
 		*out = ticks;
 	else if (text.len == 10 && snprintf(day, sizeof(day), "%.10sT00:00:00Z", text.p) == 20 &&
-		datetime_parse(slice_of(day), &ticks))
+		 datetime_parse(slice_of(day), &ticks))
 		*out = ticks + DAY;
 	else
 		return fail(err, RC_INVALID_VALUE, "expires",
-			"expires is a duration (90d, 12h), a date (2027-01-31), a time (2027-01-31T12:00:00Z) or "
+			"expires is a duration (90d, 12h), a date (2027-01-31), a time "
+			"(2027-01-31T12:00:00Z) or "
 			"never");
 	if (max > 0 && (*out == 0 || *out > now + (int64_t)max * DAY))
 		return fail(err, RC_INVALID_VALUE, "expires",
-			"a token may live for %llu days at most (token.lifetime_max)", (unsigned long long)max);
+			"a token may live for %llu days at most (token.lifetime_max)",
+			(unsigned long long)max);
 	return RC_OK;
 }
 
@@ -215,7 +219,8 @@ dialect_arg(const struct call *c, bool required, enum dialect *out, struct err *
 		return rc;
 	*out = DIALECT_TOLERANT;
 	if (text.len > 0 && !dialect_parse(text, out))
-		return fail(err, RC_INVALID_VALUE, "dialect", "dialect is tolerant, strict or interop");
+		return fail(
+			err, RC_INVALID_VALUE, "dialect", "dialect is tolerant, strict or interop");
 	return RC_OK;
 }
 
@@ -244,8 +249,9 @@ label_arg(const struct call *c, struct token *token, struct err *err)
 	if (rc != RC_OK)
 		return rc;
 	if (label.len > NAME_MAX_BYTES)
-		return fail(err, RC_INVALID_VALUE, "label", "the label has %zu bytes, at most %d are allowed",
-			label.len, NAME_MAX_BYTES);
+		return fail(err, RC_INVALID_VALUE, "label",
+			"the label has %zu bytes, at most %d are allowed", label.len,
+			NAME_MAX_BYTES);
 	memcpy(token->label, label.p, label.len);
 	token->label[label.len] = '\0';
 	return RC_OK;
@@ -254,14 +260,15 @@ label_arg(const struct call *c, struct token *token, struct err *err)
 static void
 log_change(const char *event, const struct change_job *j)
 {
-	log_event(LOG_INFO, event, LOG_STR("org", j->org.key), LOG_NUM("connection", j->connection.no),
-		LOG_NUM("token", j->token.no));
+	log_event(LOG_INFO, event, LOG_STR("org", j->org.key),
+		LOG_NUM("connection", j->connection.no), LOG_NUM("token", j->token.no));
 }
 
 /* ---- Reading ---- */
 
 static enum rc
-with_reader(struct call *c, enum rc (*fn)(struct call *, struct txn *, struct err *), struct err *err)
+with_reader(
+	struct call *c, enum rc (*fn)(struct call *, struct txn *, struct err *), struct err *err)
 {
 	struct txn *t = reader_new(c->options->store);
 	enum rc rc;
@@ -292,7 +299,8 @@ command_org_create(struct call *c, struct err *err)
 	struct change_job j = { .step = org_create_step };
 	enum rc rc;
 
-	if ((rc = key_arg(c, &j, err)) != RC_OK || (rc = call_text(c, "name", false, &j.name, err)) != RC_OK ||
+	if ((rc = key_arg(c, &j, err)) != RC_OK ||
+		(rc = call_text(c, "name", false, &j.name, err)) != RC_OK ||
 		(rc = change_run(c, &j, err)) != RC_OK)
 		return rc;
 	log_change("org-created", &j);
@@ -321,7 +329,7 @@ command_org_list(struct call *c, struct err *err)
 		for (i = 0; i < STEP && (more = org_next(t, org.no, &org)); i++)
 			(void)json_array_append_new(found, org_json(t, &org));
 		reader_end(t);
-		json_array_foreach(found, i, part)
+		json_array_foreach (found, i, part)
 			call_part(c, json_incref(part));
 		json_decref(found);
 	}
@@ -363,7 +371,8 @@ org_state_step(struct change_job *j, struct txn *t, struct err *err)
 }
 
 static enum rc
-org_set_state(struct call *c, enum org_state state, const char *event, struct change_job *j, struct err *err)
+org_set_state(struct call *c, enum org_state state, const char *event, struct change_job *j,
+	struct err *err)
 {
 	enum rc rc;
 
@@ -442,8 +451,8 @@ connection_create_step(struct change_job *j, struct txn *t, struct err *err)
 	enum rc rc;
 
 	if ((rc = dir_org_find(t, j->key, &j->org, err)) != RC_OK ||
-		(rc = dir_connection_create(t, j->org.no, j->name, j->dialect, j->now, &j->connection, err)) !=
-			RC_OK)
+		(rc = dir_connection_create(
+			 t, j->org.no, j->name, j->dialect, j->now, &j->connection, err)) != RC_OK)
 		return rc;
 	return dir_token_add(t, &j->connection, j->now, &j->token, err);
 }
@@ -454,7 +463,8 @@ command_connection_create(struct call *c, struct err *err)
 	struct change_job j = { .step = connection_create_step };
 	enum rc rc;
 
-	if ((rc = connection_args(c, &j, err)) != RC_OK || (rc = label_arg(c, &j.token, err)) != RC_OK ||
+	if ((rc = connection_args(c, &j, err)) != RC_OK ||
+		(rc = label_arg(c, &j.token, err)) != RC_OK ||
 		(rc = dialect_arg(c, false, &j.dialect, err)) != RC_OK ||
 		(rc = expires_arg(c, now_ticks(), &j.token.expires, err)) != RC_OK)
 		return rc;
@@ -497,7 +507,7 @@ answer_list(struct call *c, enum rc rc)
 	if (rc != RC_OK || !json_is_array(list))
 		return rc;
 	c->result = NULL;
-	json_array_foreach(list, i, part)
+	json_array_foreach (list, i, part)
 		call_part(c, json_incref(part));
 	json_decref(list);
 	return RC_OK;
@@ -542,7 +552,8 @@ connection_release_step(struct change_job *j, struct txn *t, struct err *err)
 {
 	enum rc rc = dir_org_find(t, j->key, &j->org, err);
 
-	return rc != RC_OK ? rc : dir_connection_release(t, j->org.no, j->name, &j->connection, err);
+	return rc != RC_OK ? rc
+			   : dir_connection_release(t, j->org.no, j->name, &j->connection, err);
 }
 
 enum rc
@@ -558,8 +569,9 @@ connection_dialect_step(struct change_job *j, struct txn *t, struct err *err)
 {
 	enum rc rc = dir_org_find(t, j->key, &j->org, err);
 
-	return rc != RC_OK ? rc :
-			     dir_connection_set_dialect(t, j->org.no, j->name, j->dialect, &j->connection, err);
+	return rc != RC_OK ? rc
+			   : dir_connection_set_dialect(
+				     t, j->org.no, j->name, j->dialect, &j->connection, err);
 }
 
 enum rc
@@ -590,7 +602,8 @@ command_token_add(struct call *c, struct err *err)
 	struct change_job j = { .step = token_add_step };
 	enum rc rc;
 
-	if ((rc = connection_args(c, &j, err)) != RC_OK || (rc = label_arg(c, &j.token, err)) != RC_OK ||
+	if ((rc = connection_args(c, &j, err)) != RC_OK ||
+		(rc = label_arg(c, &j.token, err)) != RC_OK ||
 		(rc = expires_arg(c, now_ticks(), &j.token.expires, err)) != RC_OK)
 		return rc;
 	token_generate(j.secret, j.token.hash);
@@ -643,7 +656,8 @@ token_rotate_step(struct change_job *j, struct txn *t, struct err *err)
 	enum rc rc;
 
 	if ((rc = dir_org_find(t, j->key, &j->org, err)) != RC_OK ||
-		(rc = dir_token_rotate(t, j->org.no, j->number, j->now, j->until, &j->token, err)) != RC_OK)
+		(rc = dir_token_rotate(
+			 t, j->org.no, j->number, j->now, j->until, &j->token, err)) != RC_OK)
 		return rc;
 	(void)connection_get(t, j->org.no, j->token.connection, &j->connection);
 	return RC_OK;
@@ -663,7 +677,8 @@ command_token_rotate(struct call *c, struct err *err)
 		(rc = call_text(c, "overlap", false, &text, err)) != RC_OK)
 		return rc;
 	if (text.len > 0 && !duration_parse(text, &overlap))
-		return fail(err, RC_INVALID_VALUE, "overlap", "overlap is a duration: 24h, 30m, 0s");
+		return fail(
+			err, RC_INVALID_VALUE, "overlap", "overlap is a duration: 24h, 30m, 0s");
 	j.until = now + overlap;
 	token_generate(j.secret, j.token.hash);
 	if ((rc = change_run(c, &j, err)) == RC_OK) {

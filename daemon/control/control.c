@@ -97,7 +97,8 @@ accept_main(void *arg)
 			continue;
 		}
 		if (!slot_start(c, fd)) {
-			log_event(LOG_WARN, "control-refused", LOG_NUM("limit", CONTROL_CONNECTIONS));
+			log_event(
+				LOG_WARN, "control-refused", LOG_NUM("limit", CONTROL_CONNECTIONS));
 			(void)close(fd);
 		}
 	}
@@ -143,7 +144,8 @@ listen_on(const char *path, int *out, struct err *err)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return fail(err, RC_INVALID_VALUE, "",
-			"control_socket: the name is longer than the %zu bytes a socket may have: %s",
+			"control_socket: the name is longer than the %zu bytes a socket may have: "
+			"%s",
 			sizeof(address.sun_path) - 1, path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
@@ -200,7 +202,8 @@ control_free(struct control *c)
 	(void)shutdown(c->fd, SHUT_RDWR); /* wakes accept() */
 	for (unsigned i = 0; i < CONTROL_CONNECTIONS; i++)
 		if (c->slots[i].fd >= 0)
-			(void)shutdown(c->slots[i].fd, SHUT_RD); /* commands under way may still answer */
+			(void)shutdown(
+				c->slots[i].fd, SHUT_RD); /* commands under way may still answer */
 	while (c->busy > 0)
 		(void)pthread_cond_wait(&c->idle, &c->lock);
 	(void)pthread_mutex_unlock(&c->lock);

@@ -32,7 +32,8 @@ file_arg(struct call *c, const char **out, struct err *err)
 	if (rc != RC_OK)
 		return rc;
 	if (file.len == 0 || file.p[0] != '/' || memchr(file.p, '\0', file.len) != NULL)
-		return fail(err, RC_INVALID_VALUE, "file", "the file must be given by its absolute name");
+		return fail(err, RC_INVALID_VALUE, "file",
+			"the file must be given by its absolute name");
 	*out = arena_dup(c->arena, file).p;
 	return RC_OK;
 }
@@ -60,11 +61,14 @@ command_restore(struct call *c, struct err *err)
 	enum rc rc;
 
 	if (c->options->store != NULL)
-		return fail(err, RC_CONFLICT, "", "a daemon runs on this data directory: stop it first");
+		return fail(err, RC_CONFLICT, "",
+			"a daemon runs on this data directory: stop it first");
 	if ((rc = file_arg(c, &file, err)) != RC_OK ||
-		(rc = store_restore(file, c->options->config->data_directory, &progress, err)) != RC_OK)
+		(rc = store_restore(file, c->options->config->data_directory, &progress, err)) !=
+			RC_OK)
 		return rc;
-	c->result = json_pack("{s:s, s:s}", "file", file, "dataDirectory", c->options->config->data_directory);
+	c->result = json_pack(
+		"{s:s, s:s}", "file", file, "dataDirectory", c->options->config->data_directory);
 	return RC_OK;
 }
 

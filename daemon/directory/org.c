@@ -23,13 +23,14 @@ static enum rc
 name_check(const char *what, struct slice name, struct err *err)
 {
 	if (name.len > NAME_MAX_BYTES)
-		return fail(err, RC_INVALID_VALUE, what, "%s has %zu bytes, at most %d are allowed", what,
-			name.len, NAME_MAX_BYTES);
+		return fail(err, RC_INVALID_VALUE, what, "%s has %zu bytes, at most %d are allowed",
+			what, name.len, NAME_MAX_BYTES);
 	if (!text_valid(name))
 		return fail(err, RC_INVALID_VALUE, what, "%s is not valid UTF-8", what);
 	for (size_t i = 0; i < name.len; i++)
 		if ((unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f)
-			return fail(err, RC_INVALID_VALUE, what, "%s holds a control character", what);
+			return fail(
+				err, RC_INVALID_VALUE, what, "%s holds a control character", what);
 	return RC_OK;
 }
 
@@ -50,13 +51,15 @@ dir_org_create(struct txn *t, struct slice key, struct slice name, int64_t now, 
 
 	if (!key_valid(key))
 		return fail(err, RC_INVALID_VALUE, "key",
-			"an org's key is 1 to %d of a-z, 0-9 and \"-\", with no \"-\" at either end",
+			"an org's key is 1 to %d of a-z, 0-9 and \"-\", with no \"-\" at either "
+			"end",
 			ORG_KEY_MAX);
 	if ((rc = name_check("name", name, err)) != RC_OK)
 		return rc;
 	if (org_by_key(t, key, &org)) {
 		if (org.state == ORG_DELETED)
-			return fail(err, RC_CONFLICT, "key", "the org \"%s\" is still being deleted", org.key);
+			return fail(err, RC_CONFLICT, "key",
+				"the org \"%s\" is still being deleted", org.key);
 		return fail(err, RC_UNIQUENESS, "key", "there is an org \"%s\" already", org.key);
 	}
 	org = (struct org){ .state = ORG_ACTIVE, .created = now };
@@ -81,7 +84,8 @@ dir_org_find(struct txn *t, struct slice key, struct org *out, struct err *err)
 }
 
 enum rc
-dir_org_set_state(struct txn *t, struct slice key, enum org_state state, struct org *out, struct err *err)
+dir_org_set_state(
+	struct txn *t, struct slice key, enum org_state state, struct org *out, struct err *err)
 {
 	enum rc rc = dir_org_find(t, key, out, err);
 
@@ -108,8 +112,8 @@ connection_by_name(struct txn *t, uint32_t org, struct slice name, struct connec
 }
 
 enum rc
-dir_connection_create(struct txn *t, uint32_t org, struct slice name, enum dialect dialect, int64_t now,
-	struct connection *out, struct err *err)
+dir_connection_create(struct txn *t, uint32_t org, struct slice name, enum dialect dialect,
+	int64_t now, struct connection *out, struct err *err)
 {
 	struct connection c = { .org = org, .dialect = dialect, .created = now };
 	enum rc rc;
@@ -120,7 +124,8 @@ dir_connection_create(struct txn *t, uint32_t org, struct slice name, enum diale
 	if ((rc = name_check("name", name, err)) != RC_OK)
 		return rc;
 	if (connection_by_name(t, org, name, &c))
-		return fail(err, RC_UNIQUENESS, "name", "the org has a connection \"%s\" already", c.name);
+		return fail(err, RC_UNIQUENESS, "name", "the org has a connection \"%s\" already",
+			c.name);
 	c = (struct connection){ .org = org, .dialect = dialect, .created = now };
 	name_copy(c.name, name);
 	connection_put(t, &c);
@@ -129,7 +134,8 @@ dir_connection_create(struct txn *t, uint32_t org, struct slice name, enum diale
 }
 
 enum rc
-dir_connection_find(struct txn *t, uint32_t org, struct slice name, struct connection *out, struct err *err)
+dir_connection_find(
+	struct txn *t, uint32_t org, struct slice name, struct connection *out, struct err *err)
 {
 	uint64_t no;
 	enum rc rc;
@@ -139,7 +145,7 @@ dir_connection_find(struct txn *t, uint32_t org, struct slice name, struct conne
 			connection_get(t, org, (uint32_t)no, out))
 			return RC_OK;
 	} else if (name.len <= NAME_MAX_BYTES && text_valid(name) &&
-		connection_by_name(t, org, name, out)) {
+		   connection_by_name(t, org, name, out)) {
 		return RC_OK;
 	}
 	if ((rc = txn_rc(t)) != RC_OK)
@@ -162,7 +168,8 @@ dir_connection_set_dialect(struct txn *t, uint32_t org, struct slice name, enum 
 }
 
 enum rc
-dir_connection_release(struct txn *t, uint32_t org, struct slice name, struct connection *out, struct err *err)
+dir_connection_release(
+	struct txn *t, uint32_t org, struct slice name, struct connection *out, struct err *err)
 {
 	enum rc rc = dir_connection_find(t, org, name, out, err);
 
@@ -174,7 +181,8 @@ dir_connection_release(struct txn *t, uint32_t org, struct slice name, struct co
 }
 
 enum rc
-dir_connection_delete(struct txn *t, uint32_t org, struct slice name, struct connection *out, struct err *err)
+dir_connection_delete(
+	struct txn *t, uint32_t org, struct slice name, struct connection *out, struct err *err)
 {
 	enum rc rc = dir_connection_find(t, org, name, out, err);
 	struct token token;
@@ -191,7 +199,8 @@ dir_connection_delete(struct txn *t, uint32_t org, struct slice name, struct con
 /* ---- Tokens ---- */
 
 enum rc
-dir_token_add(struct txn *t, const struct connection *c, int64_t now, struct token *token, struct err *err)
+dir_token_add(struct txn *t, const struct connection *c, int64_t now, struct token *token,
+	struct err *err)
 {
 	struct token other;
 	unsigned live = 0;
@@ -200,14 +209,15 @@ dir_token_add(struct txn *t, const struct connection *c, int64_t now, struct tok
 	if (rc != RC_OK)
 		return rc;
 	if (token->expires != 0 && token->expires <= now)
-		return fail(err, RC_INVALID_VALUE, "expires", "the token would have expired already");
+		return fail(
+			err, RC_INVALID_VALUE, "expires", "the token would have expired already");
 	for (uint32_t no = 0; token_next(t, c->org, no, &other); no = other.no)
 		if (other.connection == c->no && (other.expires == 0 || other.expires > now))
 			live++;
 	if (live >= TOKENS_MAX)
 		return fail(err, RC_TOO_MANY, "tokens",
-			"the connection has %u live tokens, at most %d are allowed: revoke some", live,
-			TOKENS_MAX);
+			"the connection has %u live tokens, at most %d are allowed: revoke some",
+			live, TOKENS_MAX);
 	token->org = c->org;
 	token->connection = c->no;
 	token->no = 0;

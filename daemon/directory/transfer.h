@@ -1,8 +1,10 @@
-/* Export and import of an org as JSON lines: one SCIM resource a line, users first, then groups with their members.
+/* Export and import of an org as JSON lines: one SCIM resource a line, users first, then groups
+ * with their members.
  *
- * What SCIM has no place for stands in one more object, TRANSFER_URN: {"externalIds": {"connection": "id"}, "passwordHash": "…"}. Ids and
- * times are kept. A group of many members takes several lines of the same id, each with some of them: what comes after the first
- * adds its members. An import into an empty org gives the same org. */
+ * What SCIM has no place for stands in one more object, TRANSFER_URN: {"externalIds":
+ * {"connection": "id"}, "passwordHash": "…"}. Ids and times are kept. A group of many members takes
+ * several lines of the same id, each with some of them: what comes after the first adds its
+ * members. An import into an empty org gives the same org. */
 #ifndef DAEMON_DIRECTORY_TRANSFER_H
 #define DAEMON_DIRECTORY_TRANSFER_H
 
@@ -28,8 +30,10 @@ struct transfer_counts {
 	uint64_t lines, users, groups, memberships, skipped;
 };
 
-/* Of the org as it is at each moment: what changes meanwhile is in or not, never half. UNAVAILABLE when write() said so. */
-enum rc org_export(const struct export_options *options, struct transfer_counts *out, struct err *err) MUSTCHECK;
+/* Of the org as it is at each moment: what changes meanwhile is in or not, never half. UNAVAILABLE
+ * when write() said so. */
+enum rc org_export(const struct export_options *options, struct transfer_counts *out,
+	struct err *err) MUSTCHECK;
 
 struct import_options {
 	struct store *store;
@@ -47,9 +51,11 @@ struct import_options {
 
 struct import;
 
-enum rc import_new(const struct import_options *options, struct import **out, struct err *err) MUSTCHECK;
-/* Takes the next bytes of the file; waits while much is under way. The first wrong line fails it, then or later (unless go_on): batches
- * of lines before its own stay, its own batch is not written. */
+enum rc import_new(
+	const struct import_options *options, struct import **out, struct err *err) MUSTCHECK;
+/* Takes the next bytes of the file; waits while much is under way. The first wrong line fails it,
+ * then or later (unless go_on): batches of lines before its own stay, its own batch is not written.
+ */
 enum rc import_feed(struct import *im, struct slice data, struct err *err) MUSTCHECK;
 /* After the last byte: waits for the rest, puts what members refer to later lines. */
 enum rc import_finish(struct import *im, struct transfer_counts *out, struct err *err) MUSTCHECK;

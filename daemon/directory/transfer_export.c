@@ -6,7 +6,8 @@
 
 enum { TURN_ROWS = 256, FLUSH = 256 << 10 };
 
-struct export {
+struct export
+{
 	const struct export_options *options;
 	struct transfer_counts counts;
 	struct projection projection[TYPE_COUNT];
@@ -27,7 +28,8 @@ projection_drop(struct projection *p, const struct attr *attr)
 static void
 projection_all(const struct resource_type *type, struct projection *p)
 {
-	static const struct slice made[] = { SLICE_INIT("password"), SLICE_INIT("groups"), SLICE_INIT("members") };
+	static const struct slice made[] = { SLICE_INIT("password"), SLICE_INIT("groups"),
+		SLICE_INIT("members") };
 
 	memcpy(p->bits, type->root->bits, sizeof(p->bits));
 	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
@@ -99,11 +101,14 @@ first_space(const struct export *e, const struct record *r)
 static enum rc
 put_resource(struct export *e, const struct record *r, struct err *err)
 {
-	struct view view = { .set = e->options->schema, .projection = &e->projection[r->type->code],
-		.base = SLICE(""), .space = first_space(e, r) };
+	struct view view = { .set = e->options->schema,
+		.projection = &e->projection[r->type->code],
+		.base = SLICE(""),
+		.space = first_space(e, r) };
 
 	if (!resource_write_open(&e->out, &view, r))
-		return fail(err, RC_INTERNAL, "", "a record of the store is damaged: run rosterctl verify");
+		return fail(err, RC_INTERNAL, "",
+			"a record of the store is damaged: run rosterctl verify");
 	put_extras(e, r);
 	return RC_OK;
 }
@@ -198,7 +203,8 @@ put_members(struct export *e, struct orgtx *o, uint64_t group, uint64_t *after, 
 				continue;
 			uuid_format(&r.id, id);
 			buf_printf(&e->out, "%s{\"value\":\"%.*s\",\"type\":\"%.*s\"}",
-				written++ > 0 ? "," : ",\"members\":[", UUID_TEXT, id, SLICE_ARG(r.type->name));
+				written++ > 0 ? "," : ",\"members\":[", UUID_TEXT, id,
+				SLICE_ARG(r.type->name));
 		}
 	}
 	if (written > 0)

@@ -82,14 +82,16 @@ parser_main(void *arg)
 	return NULL;
 }
 
-/* Takes parsed chunks off the front when there are enough for a transaction, or no more will come. NULL: not yet, or the end. */
+/* Takes parsed chunks off the front when there are enough for a transaction, or no more will come.
+ * NULL: not yet, or the end. */
 static struct chunk *
 take_parsed(struct import *im, size_t *bytes)
 {
 	struct chunk *taken = im->first, *last = NULL;
 
 	*bytes = 0;
-	for (struct chunk *c = im->first; c != NULL && c->state == CHUNK_PARSED && *bytes < PUT_TEXT; c = c->next) {
+	for (struct chunk *c = im->first;
+		c != NULL && c->state == CHUNK_PARSED && *bytes < PUT_TEXT; c = c->next) {
 		last = c;
 		*bytes += c->size;
 	}

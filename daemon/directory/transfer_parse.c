@@ -62,7 +62,9 @@ connection_step(struct write_job *job, struct txn *t, struct err *err)
 static enum rc
 space_of(struct import *im, struct parser *p, struct slice name, uint32_t *out, struct err *err)
 {
-	struct connection_job j = { .org = im->options.org, .name = name, .dialect = im->options.dialect };
+	struct connection_job j = {
+		.org = im->options.org, .name = name, .dialect = im->options.dialect
+	};
 	enum rc rc;
 
 	for (size_t i = 0; i < p->space_count; i++) {
@@ -72,7 +74,8 @@ space_of(struct import *im, struct parser *p, struct slice name, uint32_t *out, 
 		}
 	}
 	if (p->space_count == SPACES_MAX)
-		return fail(err, RC_TOO_MANY, "", "externalIds name more than %d connections", SPACES_MAX);
+		return fail(err, RC_TOO_MANY, "", "externalIds name more than %d connections",
+			SPACES_MAX);
 	if ((rc = committer_run(im->options.committer, connection_step, &j.job, err)) != RC_OK)
 		return rc;
 	p->spaces[p->space_count].name = arena_dup(p->kept, name);
@@ -120,12 +123,12 @@ pack_spaces(struct import *im, struct parser *p, const struct record *header, st
 		record_pack(&p->packed, set, header, root, im->options.connection, NULL);
 		return RC_OK;
 	}
-	json_object_foreach(external_ids, name, value) {
+	json_object_foreach (external_ids, name, value) {
 		struct slice id = json_text(value);
 
 		if (id.p == NULL || id.len == 0 || id.len > KEY_TEXT_MAX)
-			return fail(err, RC_INVALID_VALUE, "", "externalIds must hold texts of at most %d bytes",
-				KEY_TEXT_MAX);
+			return fail(err, RC_INVALID_VALUE, "",
+				"externalIds must hold texts of at most %d bytes", KEY_TEXT_MAX);
 		if ((rc = space_of(im, p, slice_of(name), &space, err)) != RC_OK)
 			return rc;
 		put_text_node(p->arena, root, attr, id);
@@ -177,7 +180,7 @@ type_of(const struct schema_set *set, const json_t *body)
 	json_t *schemas = json_member(body, "schemas"), *urn;
 	size_t i;
 
-	json_array_foreach(schemas, i, urn)
+	json_array_foreach (schemas, i, urn)
 		for (size_t t = 0; t < set->type_count; t++)
 			if (slice_caseeq(json_text(urn), set->types[t]->core->urn))
 				return set->types[t];
@@ -189,14 +192,16 @@ type_of(const struct schema_set *set, const json_t *body)
 }
 
 static enum rc
-uniques_find(struct import *im, struct chunk *chunk, const struct node *root, struct item *item, struct err *err)
+uniques_find(struct import *im, struct chunk *chunk, const struct node *root, struct item *item,
+	struct err *err)
 {
 	item->uniques = ARENA_ARRAY(chunk->arena, struct unique_key, 2);
 	for (const struct node *n = root->child; n != NULL; n = n->next) {
 		const struct attr *attr = n->attr;
-		bool unique = attr == im->display ? im->options.dialect == DIALECT_TOLERANT :
-						    attr->indexed && attr->uniqueness != UNIQUE_NONE &&
-				attr->source == SOURCE_FIELDS;
+		bool unique = attr == im->display
+				      ? im->options.dialect == DIALECT_TOLERANT
+				      : attr->indexed && attr->uniqueness != UNIQUE_NONE &&
+						attr->source == SOURCE_FIELDS;
 
 		if (!unique || n->kind != NODE_VALUE || item->unique_count == 2)
 			continue;
@@ -219,12 +224,14 @@ members_keep(struct chunk *chunk, const struct member_ids *members, struct item 
 }
 
 static enum rc
-put_password(struct import *im, struct parser *p, const struct resource_in *in, struct slice hash, struct err *err)
+put_password(struct import *im, struct parser *p, const struct resource_in *in, struct slice hash,
+	struct err *err)
 {
 	enum rc rc;
 
 	if (hash.p == NULL && in->password.len > 0 &&
-		(rc = password_hash(p->arena, in->password, &im->options.cost, &hash, err)) != RC_OK)
+		(rc = password_hash(p->arena, in->password, &im->options.cost, &hash, err)) !=
+			RC_OK)
 		return rc;
 	if (hash.p != NULL)
 		put_text_node(p->arena, in->root, im->password, hash);
@@ -232,8 +239,8 @@ put_password(struct import *im, struct parser *p, const struct resource_in *in, 
 }
 
 static enum rc
-line_parse(struct import *im, struct parser *p, struct chunk *chunk, struct slice line, struct item *item,
-	struct err *err)
+line_parse(struct import *im, struct parser *p, struct chunk *chunk, struct slice line,
+	struct item *item, struct err *err)
 {
 	const struct read_options options = { im->options.dialect };
 	struct resource_in in = { .root = NULL };
@@ -245,15 +252,18 @@ line_parse(struct import *im, struct parser *p, struct chunk *chunk, struct slic
 	if ((rc = json_read(p->arena, line, &body, err)) != RC_OK)
 		return rc;
 	if ((header.type = type_of(im->options.schema, body)) == NULL)
-		return fail(err, RC_INVALID_VALUE, "schemas", "the line is neither a User nor a Group");
+		return fail(
+			err, RC_INVALID_VALUE, "schemas", "the line is neither a User nor a Group");
 	item->type = header.type->code;
-	/* Taken off the body, which is read as any other: in the strict dialects unknown members are mistakes. */
+	/* Taken off the body, which is read as any other: in the strict dialects unknown members
+	 * are mistakes. */
 	beside = json_incref(json_object_get(body, TRANSFER_URN));
 	(void)json_object_del(body, TRANSFER_URN);
 	if ((rc = extras_read(beside, &extras, err)) == RC_OK &&
-		(rc = resource_read(p->arena, im->options.schema, header.type, body, &options, &in, err)) ==
-			RC_OK &&
-		(rc = put_password(im, p, &in, item->type == TYPE_USER ? extras.password_hash : (struct slice){ 0 },
+		(rc = resource_read(p->arena, im->options.schema, header.type, body, &options, &in,
+			 err)) == RC_OK &&
+		(rc = put_password(im, p, &in,
+			 item->type == TYPE_USER ? extras.password_hash : (struct slice){ 0 },
 			 err)) == RC_OK &&
 		(rc = resource_check(header.type, in.root, err)) == RC_OK) {
 		struct slice id = json_text(json_member(body, "id"));
@@ -264,7 +274,8 @@ line_parse(struct import *im, struct parser *p, struct chunk *chunk, struct slic
 		header_fill(p, body, item, &header);
 		members_keep(chunk, &in.members, item);
 		if ((rc = uniques_find(im, chunk, in.root, item, err)) == RC_OK &&
-			(rc = pack_spaces(im, p, &header, in.root, extras.external_ids, err)) == RC_OK)
+			(rc = pack_spaces(im, p, &header, in.root, extras.external_ids, err)) ==
+				RC_OK)
 			item->packed = arena_dup(chunk->arena, buf_as_slice(&p->packed));
 	}
 	json_decref(beside);
@@ -291,8 +302,8 @@ chunk_parse(struct import *im, struct parser *p, struct chunk *chunk)
 			continue;
 		item->line = number;
 		if (line_parse(im, p, chunk, line, item, &err) != RC_OK)
-			item->why = arena_printf(chunk->arena, "%s%s%s", err.path, err.path[0] != '\0' ? ": " : "",
-				err.detail);
+			item->why = arena_printf(chunk->arena, "%s%s%s", err.path,
+				err.path[0] != '\0' ? ": " : "", err.detail);
 		chunk->count++;
 		arena_clear(p->arena);
 	}

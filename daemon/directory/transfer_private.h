@@ -1,5 +1,6 @@
-/* The parts of an import: lines are parsed by several threads, chunk by chunk (transfer_parse.c); one thread takes the
- * chunks in order and has the committer put them, many at once (transfer_put.c). */
+/* The parts of an import: lines are parsed by several threads, chunk by chunk (transfer_parse.c);
+ * one thread takes the chunks in order and has the committer put them, many at once
+ * (transfer_put.c). */
 #ifndef DAEMON_DIRECTORY_TRANSFER_PRIVATE_H
 #define DAEMON_DIRECTORY_TRANSFER_PRIVATE_H
 
@@ -20,8 +21,8 @@ struct item {
 	const char *why; /* it is passed over; NULL: it is not */
 	uint8_t type;
 	bool has_uuid;
-	struct uuid id;        /* as the line says (has_uuid), else a new one; in the end the one it got */
-	struct slice id_text;  /* as the line says; p NULL: it says none */
+	struct uuid id; /* as the line says (has_uuid), else a new one; in the end the one it got */
+	struct slice id_text; /* as the line says; p NULL: it says none */
 	struct slice packed;
 	struct unique_key *uniques;
 	size_t unique_count;
@@ -45,7 +46,8 @@ struct chunk {
 	size_t count;
 };
 
-/* What the ids of the file became, where the store can't tell: ids that were given anew, and groups of this import. */
+/* What the ids of the file became, where the store can't tell: ids that were given anew, and groups
+ * of this import. */
 struct id_map_entry {
 	struct slice text; /* p NULL: free */
 	uint64_t row;

@@ -8,7 +8,8 @@
 
 #include "base/banned.h"
 
-/* Changes of so many records and edges each get one journal entry; edges of so many are put in one transaction. */
+/* Changes of so many records and edges each get one journal entry; edges of so many are put in one
+ * transaction. */
 enum { CHANGE_RECORDS = 1000, EDGE_JOB = 50000 };
 
 /* ---- Ids ---- */
@@ -136,10 +137,11 @@ item_refuse(struct records_job *j, struct orgtx *o, const struct item *item)
 		const struct slice name = set->by_id[u->attr_id]->name;
 
 		if (id_map_get(&j->taken, taken_key(j, u->attr_id, u->key), &row))
-			return arena_printf(j->arena, "%.*s: the same as on line %llu", SLICE_ARG(name),
-				(unsigned long long)row);
+			return arena_printf(j->arena, "%.*s: the same as on line %llu",
+				SLICE_ARG(name), (unsigned long long)row);
 		if (index_list(o, u->attr_id, item->type, u->key, 0, &row, 1) > 0)
-			return arena_printf(j->arena, "%.*s: is taken in this org", SLICE_ARG(name));
+			return arena_printf(
+				j->arena, "%.*s: is taken in this org", SLICE_ARG(name));
 	}
 	return NULL;
 }
@@ -152,8 +154,8 @@ item_choose_id(struct records_job *j, struct orgtx *o, struct item *item)
 	struct slice bytes = { (const char *)item->id.bytes, UUID_SIZE };
 	uint64_t row;
 
-	if (item->has_uuid &&
-		(row_by_id(o, &item->id, &row) || id_map_get(&j->taken, taken_key(j, ID, bytes), &row))) {
+	if (item->has_uuid && (row_by_id(o, &item->id, &row) ||
+				      id_map_get(&j->taken, taken_key(j, ID, bytes), &row))) {
 		if (getrandom(item->id.bytes + 8, 8, 0) != 8)
 			abort();
 		item->id.bytes[8] = (uint8_t)(0x80 | (item->id.bytes[8] & 0x3F));
@@ -170,7 +172,8 @@ item_decide(struct records_job *j, struct orgtx *o, struct item *item, struct er
 	uint64_t first;
 	const char *why;
 
-	item->continued = item->type == TYPE_GROUP && item->id_text.p != NULL &&
+	item->continued =
+		item->type == TYPE_GROUP && item->id_text.p != NULL &&
 		(id_map_get(&j->im->ids, item->id_text, &item->row) ||
 			id_map_get(&j->taken, taken_key(j, GROUP, item->id_text), &first));
 	if (item->continued)
@@ -185,7 +188,8 @@ item_decide(struct records_job *j, struct orgtx *o, struct item *item, struct er
 		return RC_OK;
 	}
 	for (size_t i = 0; i < item->unique_count; i++)
-		id_map_put(&j->taken, taken_key(j, item->uniques[i].attr_id, item->uniques[i].key), item->line);
+		id_map_put(&j->taken, taken_key(j, item->uniques[i].attr_id, item->uniques[i].key),
+			item->line);
 	item_choose_id(j, o, item);
 	if (item->type == TYPE_GROUP && item->id_text.p != NULL)
 		id_map_put(&j->taken, taken_key(j, GROUP, item->id_text), item->line);
@@ -204,8 +208,11 @@ records_write(struct records_job *j, struct orgtx *o)
 		uint8_t type = j->items[at]->type;
 		uint64_t revision = change_begin(o, &j->actor);
 
-		for (n = 0; at + n < j->count && n < CHANGE_RECORDS && j->items[at + n]->type == type; n++)
-			record_restamp((char *)(uintptr_t)j->packed[at + n].p, &j->items[at + n]->id, revision);
+		for (n = 0;
+			at + n < j->count && n < CHANGE_RECORDS && j->items[at + n]->type == type;
+			n++)
+			record_restamp((char *)(uintptr_t)j->packed[at + n].p,
+				&j->items[at + n]->id, revision);
 		record_create_many(o, type, j->packed + at, n, j->rows + at);
 		change_end(o);
 	}
@@ -227,7 +234,8 @@ records_run(struct write_job *job, struct txn *t, struct err *err)
 	j->count = 0;
 	for (struct chunk *c = j->chunks; c != NULL; c = c->next)
 		for (size_t i = 0; i < c->count; i++)
-			if (c->items[i].why == NULL && (rc = item_decide(j, o, &c->items[i], err)) != RC_OK)
+			if (c->items[i].why == NULL &&
+				(rc = item_decide(j, o, &c->items[i], err)) != RC_OK)
 				return rc;
 	records_write(j, o);
 	return txn_rc(t);
@@ -299,13 +307,14 @@ edges_run(struct write_job *job, struct txn *t, struct err *err)
 	scratch = arena_new();
 	o = orgtx_open(t, j->im->options.org);
 	j->added = 0;
-	/* A cycle may close within this job: so each group's edges are put before the next is looked at, and a refusal passes
-	 * over the groups of its line alone. */
+	/* A cycle may close within this job: so each group's edges are put before the next is
+	 * looked at, and a refusal passes over the groups of its line alone. */
 	(void)change_begin(o, &j->actor);
 	for (size_t i = 0; i < j->count; i++) {
 		struct edge_run *r = &j->runs[i];
 		size_t users = users_among(r);
-		struct member_changes groups = { .add = r->members + users, .add_count = r->count - users };
+		struct member_changes groups = { .add = r->members + users,
+			.add_count = r->count - users };
 		struct record record;
 
 		r->why = NULL;
@@ -387,8 +396,8 @@ pending_add(struct import *im, uint64_t group, uint64_t line, struct slice membe
 
 /* The rows of some of a group's members; those that are not there (yet) wait for the end. */
 static enum rc
-members_resolve(struct import *im, struct txn *reader, const struct item *item, const struct slice *members,
-	size_t n, struct edges_job *j, struct err *err)
+members_resolve(struct import *im, struct txn *reader, const struct item *item,
+	const struct slice *members, size_t n, struct edges_job *j, struct err *err)
 {
 	uint64_t *rows = ARENA_ARRAY(j->arena, uint64_t, n);
 	struct orgtx *o;
@@ -414,7 +423,8 @@ members_resolve(struct import *im, struct txn *reader, const struct item *item, 
 }
 
 static enum rc
-members_put(struct import *im, struct txn *reader, struct chunk *chunks, struct edges_job *j, struct err *err)
+members_put(struct import *im, struct txn *reader, struct chunk *chunks, struct edges_job *j,
+	struct err *err)
 {
 	enum rc rc = RC_OK;
 
@@ -428,10 +438,12 @@ members_put(struct import *im, struct txn *reader, struct chunk *chunks, struct 
 			if (item->continued && !id_map_get(&im->ids, item->id_text, &item->row))
 				continue;
 			for (size_t at = 0; at < item->member_count; at += n) {
-				n = item->member_count - at < EDGE_JOB ? item->member_count - at : EDGE_JOB;
-				if ((rc = members_resolve(im, reader, item, item->members + at, n, j, err)) !=
-						RC_OK ||
-					(j->members >= EDGE_JOB && (rc = edges_flush(j, err)) != RC_OK))
+				n = item->member_count - at < EDGE_JOB ? item->member_count - at
+								       : EDGE_JOB;
+				if ((rc = members_resolve(im, reader, item, item->members + at, n,
+					     j, err)) != RC_OK ||
+					(j->members >= EDGE_JOB &&
+						(rc = edges_flush(j, err)) != RC_OK))
 					return rc;
 			}
 		}
@@ -440,8 +452,10 @@ members_put(struct import *im, struct txn *reader, struct chunk *chunks, struct 
 }
 
 static enum rc
-with_edges(struct import *im, enum rc (*fn)(struct import *, struct txn *, struct chunk *, struct edges_job *,
-	struct err *), struct chunk *chunks, const struct actor *actor, struct err *err)
+with_edges(struct import *im,
+	enum rc (*fn)(
+		struct import *, struct txn *, struct chunk *, struct edges_job *, struct err *),
+	struct chunk *chunks, const struct actor *actor, struct err *err)
 {
 	struct edges_job j = { .im = im, .actor = *actor, .arena = arena_new() };
 	struct txn *reader = reader_new(im->options.store);
@@ -494,7 +508,8 @@ wrong_lines(struct import *im, struct chunk *chunks, bool before, struct err *er
 }
 
 static enum rc
-records_put(struct import *im, struct chunk *chunks, const struct actor *actor, struct arena *arena, struct err *err)
+records_put(struct import *im, struct chunk *chunks, const struct actor *actor, struct arena *arena,
+	struct err *err)
 {
 	struct records_job j = { .im = im, .chunks = chunks, .actor = *actor, .arena = arena };
 	struct err inner = ERR_INIT;
@@ -510,7 +525,8 @@ records_put(struct import *im, struct chunk *chunks, const struct actor *actor, 
 	if (rc == RC_OK)
 		ids_remember(im, &j);
 	else if (j.wrong_line > 0)
-		(void)fail(err, rc, "", "line %llu: %s", (unsigned long long)j.wrong_line, inner.detail);
+		(void)fail(err, rc, "", "line %llu: %s", (unsigned long long)j.wrong_line,
+			inner.detail);
 	else
 		*err = inner;
 	id_map_release(&j.taken);
@@ -533,7 +549,8 @@ chunks_put(struct import *im, struct chunk *chunks, struct err *err)
 }
 
 static enum rc
-pending_edges(struct import *im, struct txn *reader, struct chunk *none, struct edges_job *j, struct err *err)
+pending_edges(struct import *im, struct txn *reader, struct chunk *none, struct edges_job *j,
+	struct err *err)
 {
 	enum { STEP = 1000 };
 	size_t missing = 0;
@@ -557,7 +574,8 @@ pending_edges(struct import *im, struct txn *reader, struct chunk *none, struct 
 			im->counts.skipped++;
 			if (im->options.problem != NULL)
 				im->options.problem(im->options.arg, p->line,
-					arena_printf(j->arena, "members: there is no resource \"%.*s\"",
+					arena_printf(j->arena,
+						"members: there is no resource \"%.*s\"",
 						(int)(p->member.len < 100 ? p->member.len : 100),
 						p->member.p));
 		}
@@ -567,7 +585,8 @@ pending_edges(struct import *im, struct txn *reader, struct chunk *none, struct 
 	}
 	if (missing > 0 && !im->options.go_on)
 		return fail(err, RC_INVALID_VALUE, "",
-			"%zu members are neither in the file nor in the org; all else was imported", missing);
+			"%zu members are neither in the file nor in the org; all else was imported",
+			missing);
 	return RC_OK;
 }
 

@@ -54,8 +54,8 @@ populate(struct world *w, struct txn *t, struct err *err)
 
 	if ((rc = dir_org_create(t, SLICE("acme"), SLICE("Acme"), NOW, &w->acme, err)) != RC_OK ||
 		(rc = dir_org_create(t, SLICE("other"), SLICE(""), NOW, &w->other, err)) != RC_OK ||
-		(rc = dir_connection_create(t, w->acme.no, SLICE("okta"), DIALECT_STRICT, NOW, &w->connection,
-			 err)) != RC_OK)
+		(rc = dir_connection_create(t, w->acme.no, SLICE("okta"), DIALECT_STRICT, NOW,
+			 &w->connection, err)) != RC_OK)
 		return rc;
 	w->token.expires = NOW + 100 * SECOND;
 	return dir_token_add(t, &w->connection, NOW, &w->token, err);
@@ -96,8 +96,8 @@ teardown(void **state)
 
 /* As a worker asks: in a fresh read. */
 static enum rc
-ask_on(struct world *w, unsigned worker, const char *scheme, const char *token, const char *org, int64_t now,
-	struct caller *out)
+ask_on(struct world *w, unsigned worker, const char *scheme, const char *token, const char *org,
+	int64_t now, struct caller *out)
 {
 	struct caller unused;
 	struct err err = ERR_INIT;
@@ -131,14 +131,18 @@ tokens_look_right(void **state)
 	token_generate(two, again);
 	assert_int_equal(strlen(one), TOKEN_TEXT);
 	assert_memory_equal(one, "rst_", 4);
-	assert_int_equal(strspn(one + 4, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"), 43);
+	assert_int_equal(
+		strspn(one + 4, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+		43);
 	assert_string_not_equal(one, two);
 	token_hash(slice_of(one), again);
 	assert_memory_equal(hash, again, TOKEN_HASH);
 	/* SHA-256 of "abc" (FIPS 180-2, appendix B.1). */
 	token_hash(SLICE("abc"), hash);
-	assert_memory_equal(hash, "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23"
-				  "\xb0\x03\x61\xa3\x96\x17\x7a\x9c\xb4\x10\xff\x61\xf2\x00\x15\xad", 32);
+	assert_memory_equal(hash,
+		"\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23"
+		"\xb0\x03\x61\xa3\x96\x17\x7a\x9c\xb4\x10\xff\x61\xf2\x00\x15\xad",
+		32);
 }
 
 static void
@@ -177,14 +181,17 @@ what_is_no_token_is_refused(void **state)
 	assert_int_equal(ask_on(w, 0, "Bearer", w->text, "acme", NOW, NULL), RC_UNAUTHORIZED);
 	assert_int_equal(ask(w, "rst_short", "acme", NOW), RC_UNAUTHORIZED);
 	assert_int_equal(reader_begin(w->reader, &err), RC_OK);
-	assert_int_equal(auth_check(w->auth, 0, w->reader, (struct slice){ NULL, 0 }, SLICE("acme"), NOW, &c, &err),
+	assert_int_equal(auth_check(w->auth, 0, w->reader, (struct slice){ NULL, 0 }, SLICE("acme"),
+				 NOW, &c, &err),
 		RC_UNAUTHORIZED);
-	assert_int_equal(auth_check(w->auth, 0, w->reader, SLICE("Bearer "), SLICE("acme"), NOW, &c, &err),
+	assert_int_equal(
+		auth_check(w->auth, 0, w->reader, SLICE("Bearer "), SLICE("acme"), NOW, &c, &err),
 		RC_UNAUTHORIZED);
 	reader_end(w->reader);
 	assert_null(memmem(auth_challenge((struct slice){ NULL, 0 }).p,
 		auth_challenge((struct slice){ NULL, 0 }).len, "error", 5));
-	assert_non_null(memmem(auth_challenge(SLICE("x")).p, auth_challenge(SLICE("x")).len, "invalid_token", 13));
+	assert_non_null(memmem(
+		auth_challenge(SLICE("x")).p, auth_challenge(SLICE("x")).len, "invalid_token", 13));
 }
 
 static void
@@ -229,7 +236,8 @@ an_old_read_is_renewed(void **state)
 	(void)snprintf(header, sizeof(header), "Bearer %s", w->text);
 	assert_int_equal(reader_begin(w->reader, &err), RC_OK);
 	change(w, revoke);
-	assert_int_equal(auth_check(w->auth, 0, w->reader, slice_of(header), SLICE("acme"), NOW, &c, &err),
+	assert_int_equal(
+		auth_check(w->auth, 0, w->reader, slice_of(header), SLICE("acme"), NOW, &c, &err),
 		RC_UNAUTHORIZED);
 	reader_end(w->reader);
 }
@@ -246,9 +254,7 @@ resume(struct world *w, struct txn *t, struct err *err)
 	return dir_org_set_state(t, SLICE("acme"), ORG_ACTIVE, &w->acme, err);
 }
 
-static enum rc
-delete(struct world *w, struct txn *t, struct err *err)
-{
+static enum rc delete (struct world *w, struct txn *t, struct err *err) {
 	return dir_org_set_state(t, SLICE("acme"), ORG_DELETED, &w->acme, err);
 }
 
@@ -325,15 +331,24 @@ names_are_checked_in(struct world *w, struct txn *t, struct err *err)
 
 	(void)w;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(dir_org_create(t, slice_of(wrong[i]), SLICE(""), NOW, &org, err), RC_INVALID_VALUE);
-	assert_int_equal(dir_org_create(t, SLICE("acme"), SLICE(""), NOW, &org, err), RC_UNIQUENESS);
-	assert_int_equal(dir_org_create(t, SLICE("b"), SLICE("a\nb"), NOW, &org, err), RC_INVALID_VALUE);
-	assert_int_equal(dir_org_create(t, SLICE("b"), SLICE("\xff"), NOW, &org, err), RC_INVALID_VALUE);
-	assert_int_equal(dir_org_create(t, SLICE("b-2"), SLICE("B\xc3\xa9"), NOW, &org, err), RC_OK);
-	assert_int_equal(dir_connection_create(t, org.no, SLICE("#1"), DIALECT_TOLERANT, NOW, &c, err),
+		assert_int_equal(dir_org_create(t, slice_of(wrong[i]), SLICE(""), NOW, &org, err),
+			RC_INVALID_VALUE);
+	assert_int_equal(
+		dir_org_create(t, SLICE("acme"), SLICE(""), NOW, &org, err), RC_UNIQUENESS);
+	assert_int_equal(
+		dir_org_create(t, SLICE("b"), SLICE("a\nb"), NOW, &org, err), RC_INVALID_VALUE);
+	assert_int_equal(
+		dir_org_create(t, SLICE("b"), SLICE("\xff"), NOW, &org, err), RC_INVALID_VALUE);
+	assert_int_equal(
+		dir_org_create(t, SLICE("b-2"), SLICE("B\xc3\xa9"), NOW, &org, err), RC_OK);
+	assert_int_equal(
+		dir_connection_create(t, org.no, SLICE("#1"), DIALECT_TOLERANT, NOW, &c, err),
 		RC_INVALID_VALUE);
-	assert_int_equal(dir_connection_create(t, org.no, SLICE("Okta"), DIALECT_TOLERANT, NOW, &c, err), RC_OK);
-	assert_int_equal(dir_connection_create(t, org.no, SLICE("oKTA"), DIALECT_TOLERANT, NOW, &c, err),
+	assert_int_equal(
+		dir_connection_create(t, org.no, SLICE("Okta"), DIALECT_TOLERANT, NOW, &c, err),
+		RC_OK);
+	assert_int_equal(
+		dir_connection_create(t, org.no, SLICE("oKTA"), DIALECT_TOLERANT, NOW, &c, err),
 		RC_UNIQUENESS);
 	assert_int_equal(dir_connection_find(t, org.no, SLICE("OKTA"), &c, err), RC_OK);
 	assert_int_equal(dir_connection_find(t, org.no, SLICE("#1"), &c, err), RC_OK);
@@ -378,13 +393,17 @@ rotation_in(struct world *w, struct txn *t, struct err *err)
 	struct token fresh = { .expires = NOW + 1000 * SECOND }, old;
 
 	memset(fresh.hash, 7, TOKEN_HASH);
-	assert_int_equal(dir_token_rotate(t, w->acme.no, w->token.no, NOW, NOW + 50 * SECOND, &fresh, err), RC_OK);
+	assert_int_equal(
+		dir_token_rotate(t, w->acme.no, w->token.no, NOW, NOW + 50 * SECOND, &fresh, err),
+		RC_OK);
 	assert_true(token_get(t, w->token.hash, &old));
 	assert_int_equal(old.expires, NOW + 50 * SECOND);
 	assert_true(fresh.no != old.no);
 	/* An overlap never lets the old one live longer than it would have. */
 	memset(fresh.hash, 8, TOKEN_HASH);
-	assert_int_equal(dir_token_rotate(t, w->acme.no, old.no, NOW, NOW + 99 * SECOND, &fresh, err), RC_OK);
+	assert_int_equal(
+		dir_token_rotate(t, w->acme.no, old.no, NOW, NOW + 99 * SECOND, &fresh, err),
+		RC_OK);
 	assert_true(token_get(t, w->token.hash, &old));
 	assert_int_equal(old.expires, NOW + 50 * SECOND);
 	return RC_OK;

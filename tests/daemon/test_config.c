@@ -86,17 +86,22 @@ static const struct {
 	{ PLAIN "gzip = 1;\n", { ":2:", "gzip", "true or false" } },
 	{ PLAIN "log_level = \"loud\";\n", { ":2:", "log_level", "\"warn\"" } },
 	{ PLAIN "store: { map_size = \"5 fingers\"; };\n", { ":2:", "store.map_size" } },
-	{ PLAIN "store: { map_size = \"1 MiB\"; };\n", { ":2:", "store.map_size", "16 MiB to 64 TiB" } },
-	{ PLAIN "store: {\n map_size = \"2 TiB\";\n};\n", { ":3:", "store.map_size", "store.map_limit" } },
-	{ PLAIN "scim: { page_default = 900; page_max = 500; };\n", { ":2:", "scim.page_default", "500" } },
-	{ PLAIN "scim: { bulk_payload = \"9 MiB\"; };\n", { ":2:", "scim.bulk_payload", "limits.body" } },
+	{ PLAIN "store: { map_size = \"1 MiB\"; };\n",
+		{ ":2:", "store.map_size", "16 MiB to 64 TiB" } },
+	{ PLAIN "store: {\n map_size = \"2 TiB\";\n};\n",
+		{ ":3:", "store.map_size", "store.map_limit" } },
+	{ PLAIN "scim: { page_default = 900; page_max = 500; };\n",
+		{ ":2:", "scim.page_default", "500" } },
+	{ PLAIN "scim: { bulk_payload = \"9 MiB\"; };\n",
+		{ ":2:", "scim.bulk_payload", "limits.body" } },
 	{ PLAIN "public_url = \"scim.example.com\";\n", { ":2:", "public_url", "https://" } },
 	{ PLAIN "data_directory = \"\";\n", { ":2:", "data_directory", "empty" } },
 	{ PLAIN "user = 5;\n", { ":2:", "user", "text" } },
 	{ "listen = [ ];\n", { ":1:", "listen" } },
 	{ "listen = [ \"ftp://a\" ];\n", { ":1:", "listen", "ftp://a" } },
 	{ "\nlisten = [ \"https://a:1\" ];\n", { ":2:", "tls.certificate" } },
-	{ PLAIN "token: { lifetime = 0; lifetime_max = 30; };\n", { ":2:", "token.lifetime", "30" } },
+	{ PLAIN "token: { lifetime = 0; lifetime_max = 30; };\n",
+		{ ":2:", "token.lifetime", "30" } },
 	{ PLAIN "gzip = true\nworkers == 2;\n", { ":3:" } },
 	{ PLAIN "tls = 5;\n", { ":2:", "\"tls\"" } },
 };
@@ -144,7 +149,8 @@ the_example_is_the_defaults(void **state)
 		const char *dot = strchr(config_settings[i].name, '.');
 		char line[80];
 
-		(void)snprintf(line, sizeof(line), "%s = ", dot != NULL ? dot + 1 : config_settings[i].name);
+		(void)snprintf(line, sizeof(line),
+			"%s = ", dot != NULL ? dot + 1 : config_settings[i].name);
 		if (memmem(text.p, text.len, line, strlen(line)) == NULL)
 			failed("%s is not in the example", config_settings[i].name);
 	}
@@ -174,8 +180,10 @@ reload_takes_what_it_may(void **state)
 
 	(void)state;
 	assert_int_equal(load(PLAIN, &live, &err), RC_OK);
-	assert_int_equal(load(PLAIN "rate: { token = 3; }; workers = 200; log_level = \"error\"; user = \"u\";", &fresh,
-				 &err),
+	assert_int_equal(
+		load(PLAIN
+			"rate: { token = 3; }; workers = 200; log_level = \"error\"; user = \"u\";",
+			&fresh, &err),
 		RC_OK);
 	assert_int_equal(config_reload(live, fresh, &left), 2);
 	buf_char(&left, '\0');

@@ -86,7 +86,8 @@ zero_is_no_limit_and_can_be_set(void **state)
 	rate_free(r);
 }
 
-/* More callers than there are buckets: those that rest make room, and none of the busy is held up. */
+/* More callers than there are buckets: those that rest make room, and none of the busy is held up.
+ */
 static void
 many_callers(void **state)
 {

@@ -1,4 +1,5 @@
-/* Any bytes: frames are taken off one by one, stay inside the input, and encode to what they were. */
+/* Any bytes: frames are taken off one by one, stay inside the input, and encode to what they were.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -62,7 +62,9 @@ fields_come_out(void **state)
 static void
 encodes_the_same_bytes(void **state)
 {
-	struct frame f = { .type = FRAME_DATA, .flags = FRAME_LAST, .id = 0x80000001, .payload = SLICE("xyz") };
+	struct frame f = {
+		.type = FRAME_DATA, .flags = FRAME_LAST, .id = 0x80000001, .payload = SLICE("xyz")
+	};
 	struct buf out = BUF_INIT;
 
 	(void)state;

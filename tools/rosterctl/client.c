@@ -223,7 +223,8 @@ take_frame(struct run *r, const struct frame *f)
 		return;
 	}
 	if (f->type == FRAME_PROGRESS && r->to->progress != NULL)
-		r->to->progress(r->to->arg, (uint64_t)json_integer_value(json_object_get(json, "done")),
+		r->to->progress(r->to->arg,
+			(uint64_t)json_integer_value(json_object_get(json, "done")),
 			(uint64_t)json_integer_value(json_object_get(json, "total")));
 	else if (f->type == FRAME_PART && r->to->part != NULL)
 		r->to->part(r->to->arg, json);
@@ -245,7 +246,8 @@ take_input(struct run *r)
 		return false;
 	c->in.len += (size_t)n;
 	for (;;) {
-		enum frame_result got = frame_decode(slice_from(buf_as_slice(&c->in), c->taken), &f, &used);
+		enum frame_result got =
+			frame_decode(slice_from(buf_as_slice(&c->in), c->taken), &f, &used);
 
 		if (got == FRAME_BAD)
 			return false;
@@ -274,15 +276,16 @@ push_output(struct run *r)
 }
 
 enum outcome
-client_run(struct client *c, const json_t *request, int input, const struct answers *to, json_t **last)
+client_run(
+	struct client *c, const json_t *request, int input, const struct answers *to, json_t **last)
 {
 	struct run r = { .c = c, .to = to, .input = input };
 	char *text = json_dumps(request, JSON_COMPACT);
 	bool alive = text != NULL;
 
 	if (text != NULL)
-		queue_frame(&r, FRAME_REQUEST, (uint8_t)(input < 0 ? FRAME_LAST : 0),
-			slice_of(text));
+		queue_frame(
+			&r, FRAME_REQUEST, (uint8_t)(input < 0 ? FRAME_LAST : 0), slice_of(text));
 	free(text);
 	while (alive && !r.ended) {
 		struct pollfd p = { .fd = c->fd, .events = POLLIN };

@@ -1,4 +1,5 @@
-/* The way to the daemon: its control socket, or a rosterd of our own that serves the same commands without listeners. */
+/* The way to the daemon: its control socket, or a rosterd of our own that serves the same commands
+ * without listeners. */
 #ifndef TOOLS_ROSTERCTL_CLIENT_H
 #define TOOLS_ROSTERCTL_CLIENT_H
 
@@ -33,8 +34,9 @@ struct answers {
 
 enum outcome { DONE, FAILED, LOST };
 
-/* Sends the request, and what fd `input` holds behind it (-1: nothing), until the last answer: its object in *last (the caller's
- * to release; NULL when LOST). */
-enum outcome client_run(struct client *c, const json_t *request, int input, const struct answers *to, json_t **last);
+/* Sends the request, and what fd `input` holds behind it (-1: nothing), until the last answer: its
+ * object in *last (the caller's to release; NULL when LOST). */
+enum outcome client_run(struct client *c, const json_t *request, int input,
+	const struct answers *to, json_t **last);
 
 #endif

@@ -37,7 +37,8 @@ put_time(struct buf *out, const char *text)
 {
 	int y, mo, d, h, mi, s;
 
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &y, &mo, &d, &h, &mi, &s) != 6 || !ends_with(text, "Z"))
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &y, &mo, &d, &h, &mi, &s) != 6 ||
+		!ends_with(text, "Z"))
 		return false;
 	buf_printf(out, "%04d-%02d-%02d %02d:%02d:%02dZ", y, mo, d, h, mi, s);
 	return true;
@@ -55,7 +56,9 @@ static void
 put_value(struct buf *out, const char *name, const json_t *v)
 {
 	if (v == NULL || json_is_null(v))
-		buf_printf(out, "%s", strcmp(name, "expires") == 0 || strcmp(name, "lastUsed") == 0 ? "never" : "-");
+		buf_printf(out, "%s",
+			strcmp(name, "expires") == 0 || strcmp(name, "lastUsed") == 0 ? "never"
+										      : "-");
 	else if (json_is_boolean(v))
 		buf_printf(out, "%s", json_is_true(v) ? "yes" : "no");
 	else if (json_is_integer(v) && ends_with(name, "Bytes"))
@@ -99,9 +102,10 @@ print_table(const json_t *rows, const struct column *columns)
 		n++;
 	for (size_t c = 0; c < n; c++) {
 		widths[c] = strlen(columns[c].title);
-		json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+		json_array_foreach ((json_t *)(uintptr_t)rows, i, row) {
 			buf_clear(&cell);
-			put_value(&cell, columns[c].member, json_object_get(row, columns[c].member));
+			put_value(
+				&cell, columns[c].member, json_object_get(row, columns[c].member));
 			if (width(buf_as_slice(&cell)) > widths[c])
 				widths[c] = width(buf_as_slice(&cell));
 		}
@@ -109,10 +113,11 @@ print_table(const json_t *rows, const struct column *columns)
 	for (size_t c = 0; c < n; c++)
 		put_cell(slice_of(columns[c].title), widths[c], c + 1 == n);
 	(void)putchar('\n');
-	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+	json_array_foreach ((json_t *)(uintptr_t)rows, i, row) {
 		for (size_t c = 0; c < n; c++) {
 			buf_clear(&cell);
-			put_value(&cell, columns[c].member, json_object_get(row, columns[c].member));
+			put_value(
+				&cell, columns[c].member, json_object_get(row, columns[c].member));
 			put_cell(buf_as_slice(&cell), widths[c], c + 1 == n);
 		}
 		(void)putchar('\n');
@@ -146,7 +151,7 @@ label_width(const json_t *object)
 	size_t widest = 0;
 	json_t *v;
 
-	json_object_foreach((json_t *)(uintptr_t)object, name, v) {
+	json_object_foreach ((json_t *)(uintptr_t)object, name, v) {
 		buf_clear(&label);
 		put_label(&label, name);
 		if (label.len > widest)
@@ -163,7 +168,7 @@ print_list(const json_t *list, int indent)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+	json_array_foreach ((json_t *)(uintptr_t)list, i, item) {
 		if (json_is_object(item)) {
 			print_object(item, indent);
 			if (i + 1 < json_array_size(list))
@@ -185,7 +190,7 @@ print_object(const json_t *object, int indent)
 	const char *name;
 	json_t *v;
 
-	json_object_foreach((json_t *)(uintptr_t)object, name, v) {
+	json_object_foreach ((json_t *)(uintptr_t)object, name, v) {
 		buf_clear(&text);
 		put_label(&text, name);
 		(void)printf("%*s%.*s:", indent, "", SLICE_ARG(buf_as_slice(&text)));
@@ -221,7 +226,8 @@ progress_show(const char *what, uint64_t done, uint64_t total)
 	if (!isatty(STDERR_FILENO))
 		return;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if (shown && done < total && now.tv_sec == last.tv_sec && now.tv_nsec - last.tv_nsec < 100000000)
+	if (shown && done < total && now.tv_sec == last.tv_sec &&
+		now.tv_nsec - last.tv_nsec < 100000000)
 		return;
 	last = now;
 	shown = true;

@@ -1,5 +1,5 @@
-/* rosterctl: the operator's command line. It decodes options into one request and shows the answer; what the commands do is the
- * daemon's (daemon/control/). */
+/* rosterctl: the operator's command line. It decodes options into one request and shows the answer;
+ * what the commands do is the daemon's (daemon/control/). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -31,89 +31,185 @@ struct command {
 	struct option_spec options[OPTIONS_MAX];
 	const struct column *columns; /* a list */
 	enum { PLAIN, CONFIRM, FILE_NAME, INPUT, OUTPUT, PROBLEMS } kind;
-	const char *progress; /* what is under way */
+	const char *progress;                            /* what is under way */
 	bool (*local)(const json_t *request, bool json); /* needs neither daemon nor store */
 };
 
-static const struct column org_columns[] = { { "key", "KEY" }, { "name", "NAME" }, { "state", "STATE" },
-	{ "users", "USERS" }, { "activeUsers", "ACTIVE" }, { "groups", "GROUPS" },
-	{ "memberships", "MEMBERSHIPS" }, { "created", "CREATED" }, { NULL, NULL } };
-static const struct column connection_columns[] = { { "number", "NO" }, { "name", "NAME" },
-	{ "dialect", "DIALECT" }, { "stopped", "STOPPED" }, { "created", "CREATED" }, { "baseUrl", "BASE URL" },
+static const struct column org_columns[] = { { "key", "KEY" }, { "name", "NAME" },
+	{ "state", "STATE" }, { "users", "USERS" }, { "activeUsers", "ACTIVE" },
+	{ "groups", "GROUPS" }, { "memberships", "MEMBERSHIPS" }, { "created", "CREATED" },
 	{ NULL, NULL } };
+static const struct column connection_columns[] = { { "number", "NO" }, { "name", "NAME" },
+	{ "dialect", "DIALECT" }, { "stopped", "STOPPED" }, { "created", "CREATED" },
+	{ "baseUrl", "BASE URL" }, { NULL, NULL } };
 static const struct column token_columns[] = { { "number", "NO" }, { "connection", "CONNECTION" },
-	{ "label", "LABEL" }, { "created", "CREATED" }, { "expires", "EXPIRES" }, { "expired", "EXPIRED" },
-	{ "lastUsed", "LAST USED" }, { NULL, NULL } };
+	{ "label", "LABEL" }, { "created", "CREATED" }, { "expires", "EXPIRES" },
+	{ "expired", "EXPIRED" }, { "lastUsed", "LAST USED" }, { NULL, NULL } };
 
-#define EXPIRES { "--expires", "expires", "WHEN", "90d, 12h, a date, a time, or never" }
-#define LABEL { "--label", "label", "TEXT", "what the token is for" }
-#define DIALECT { "--dialect", "dialect", "DIALECT", "tolerant (default), strict or interop" }
+#define EXPIRES                                                                                    \
+	{                                                                                          \
+		"--expires", "expires", "WHEN", "90d, 12h, a date, a time, or never"               \
+	}
+#define LABEL                                                                                      \
+	{                                                                                          \
+		"--label", "label", "TEXT", "what the token is for"                                \
+	}
+#define DIALECT                                                                                    \
+	{                                                                                          \
+		"--dialect", "dialect", "DIALECT", "tolerant (default), strict or interop"         \
+	}
 
 static const struct command commands[] = {
-	{ .words = "org create", .usage = "KEY [--name NAME]", .args = { "org" }, .args_min = 1,
+	{ .words = "org create",
+		.usage = "KEY [--name NAME]",
+		.args = { "org" },
+		.args_min = 1,
 		.help = "makes an org; its key stands in addresses",
 		.options = { { "--name", "name", "NAME", "what people call it" } } },
 	{ .words = "org list", .usage = "", .help = "lists all orgs", .columns = org_columns },
-	{ .words = "org show", .usage = "KEY", .args = { "org" }, .args_min = 1,
+	{ .words = "org show",
+		.usage = "KEY",
+		.args = { "org" },
+		.args_min = 1,
 		.help = "shows an org and its connections" },
-	{ .words = "org suspend", .usage = "KEY", .args = { "org" }, .args_min = 1,
+	{ .words = "org suspend",
+		.usage = "KEY",
+		.args = { "org" },
+		.args_min = 1,
 		.help = "refuses all requests of an org (403) until it is resumed" },
-	{ .words = "org resume", .usage = "KEY", .args = { "org" }, .args_min = 1,
+	{ .words = "org resume",
+		.usage = "KEY",
+		.args = { "org" },
+		.args_min = 1,
 		.help = "serves a suspended org again" },
-	{ .words = "org delete", .usage = "KEY [--yes]", .args = { "org" }, .args_min = 1, .kind = CONFIRM,
-		.help = "removes an org and all that is in it, for good", .progress = "removing",
+	{ .words = "org delete",
+		.usage = "KEY [--yes]",
+		.args = { "org" },
+		.args_min = 1,
+		.kind = CONFIRM,
+		.help = "removes an org and all that is in it, for good",
+		.progress = "removing",
 		.options = { { "--yes", "yes", NULL, "do not ask" } } },
-	{ .words = "connection create", .usage = "ORG NAME [--dialect D] [--expires WHEN] [--label TEXT]",
-		.args = { "org", "connection" }, .args_min = 2,
+	{ .words = "connection create",
+		.usage = "ORG NAME [--dialect D] [--expires WHEN] [--label TEXT]",
+		.args = { "org", "connection" },
+		.args_min = 2,
 		.help = "makes a connection for an identity provider, with its first token",
 		.options = { DIALECT, EXPIRES, LABEL } },
-	{ .words = "connection list", .usage = "ORG", .args = { "org" }, .args_min = 1,
-		.help = "lists an org's connections", .columns = connection_columns },
-	{ .words = "connection delete", .usage = "ORG NAME", .args = { "org", "connection" }, .args_min = 2,
+	{ .words = "connection list",
+		.usage = "ORG",
+		.args = { "org" },
+		.args_min = 1,
+		.help = "lists an org's connections",
+		.columns = connection_columns },
+	{ .words = "connection delete",
+		.usage = "ORG NAME",
+		.args = { "org", "connection" },
+		.args_min = 2,
 		.help = "removes a connection and its tokens; users and groups stay" },
-	{ .words = "connection release", .usage = "ORG NAME", .args = { "org", "connection" }, .args_min = 2,
+	{ .words = "connection release",
+		.usage = "ORG NAME",
+		.args = { "org", "connection" },
+		.args_min = 2,
 		.help = "lets a connection go on that the guard of mass removal stopped" },
-	{ .words = "connection set-dialect", .usage = "ORG NAME DIALECT",
-		.args = { "org", "connection", "dialect" }, .args_min = 3,
+	{ .words = "connection set-dialect",
+		.usage = "ORG NAME DIALECT",
+		.args = { "org", "connection", "dialect" },
+		.args_min = 3,
 		.help = "sets how a connection's requests are read: tolerant, strict, interop" },
-	{ .words = "token add", .usage = "ORG CONNECTION [--expires WHEN] [--label TEXT]",
-		.args = { "org", "connection" }, .args_min = 2,
-		.help = "makes one more token; it is shown this once", .options = { EXPIRES, LABEL } },
-	{ .words = "token list", .usage = "ORG [CONNECTION]", .args = { "org", "connection" }, .args_min = 1,
-		.help = "lists tokens, never their secrets", .columns = token_columns },
-	{ .words = "token rotate", .usage = "ORG NUMBER [--overlap TIME] [--expires WHEN] [--label TEXT]",
-		.args = { "org", "token" }, .args_min = 2,
+	{ .words = "token add",
+		.usage = "ORG CONNECTION [--expires WHEN] [--label TEXT]",
+		.args = { "org", "connection" },
+		.args_min = 2,
+		.help = "makes one more token; it is shown this once",
+		.options = { EXPIRES, LABEL } },
+	{ .words = "token list",
+		.usage = "ORG [CONNECTION]",
+		.args = { "org", "connection" },
+		.args_min = 1,
+		.help = "lists tokens, never their secrets",
+		.columns = token_columns },
+	{ .words = "token rotate",
+		.usage = "ORG NUMBER [--overlap TIME] [--expires WHEN] [--label TEXT]",
+		.args = { "org", "token" },
+		.args_min = 2,
 		.help = "makes a new token in place of an old one, which ends after the overlap",
-		.options = { { "--overlap", "overlap", "TIME", "how long the old one lives on (24h)" }, EXPIRES,
-			LABEL } },
-	{ .words = "token revoke", .usage = "ORG NUMBER", .args = { "org", "token" }, .args_min = 2,
+		.options = { { "--overlap", "overlap", "TIME",
+				     "how long the old one lives on (24h)" },
+			EXPIRES, LABEL } },
+	{ .words = "token revoke",
+		.usage = "ORG NUMBER",
+		.args = { "org", "token" },
+		.args_min = 2,
 		.help = "ends a token at once" },
-	{ .words = "model check", .usage = "FILE", .args = { "file" }, .args_min = 1, .local = model_check_command,
-		.help = "reads a role model's file as the daemon would, and says what is wrong with it" },
-	{ .words = "model list", .usage = "", .local = model_list_command, .help = "lists the role models that ship" },
-	{ .words = "model show", .usage = "NAME|FILE", .args = { "model" }, .args_min = 1,
-		.local = model_show_command, .help = "tells what a role model says; with --json its file" },
-	{ .words = "model matrix", .usage = "NAME|FILE [--kind KIND]", .args = { "model" }, .args_min = 1,
-		.local = model_matrix_command, .help = "shows which role has which permission",
-		.options = { { "--kind", "kind", "KIND", "in an org of that kind: company or personal" } } },
+	{ .words = "model check",
+		.usage = "FILE",
+		.args = { "file" },
+		.args_min = 1,
+		.local = model_check_command,
+		.help = "reads a role model's file as the daemon would, and says what is wrong "
+			"with it" },
+	{ .words = "model list",
+		.usage = "",
+		.local = model_list_command,
+		.help = "lists the role models that ship" },
+	{ .words = "model show",
+		.usage = "NAME|FILE",
+		.args = { "model" },
+		.args_min = 1,
+		.local = model_show_command,
+		.help = "tells what a role model says; with --json its file" },
+	{ .words = "model matrix",
+		.usage = "NAME|FILE [--kind KIND]",
+		.args = { "model" },
+		.args_min = 1,
+		.local = model_matrix_command,
+		.help = "shows which role has which permission",
+		.options = { { "--kind", "kind", "KIND",
+			"in an org of that kind: company or personal" } } },
 	{ .words = "status", .usage = "", .help = "shows the daemon and its store" },
-	{ .words = "reload", .usage = "", .help = "has the daemon read configuration and certificate again" },
-	{ .words = "backup", .usage = "FILE", .args = { "file" }, .args_min = 1, .kind = FILE_NAME,
-		.help = "writes a consistent copy of the store while it is in use", .progress = "backup" },
-	{ .words = "restore", .usage = "FILE", .args = { "file" }, .args_min = 1, .kind = FILE_NAME,
-		.help = "makes a new store from a backup; no daemon may run", .progress = "restore" },
-	{ .words = "verify", .usage = "", .kind = PROBLEMS,
+	{ .words = "reload",
+		.usage = "",
+		.help = "has the daemon read configuration and certificate again" },
+	{ .words = "backup",
+		.usage = "FILE",
+		.args = { "file" },
+		.args_min = 1,
+		.kind = FILE_NAME,
+		.help = "writes a consistent copy of the store while it is in use",
+		.progress = "backup" },
+	{ .words = "restore",
+		.usage = "FILE",
+		.args = { "file" },
+		.args_min = 1,
+		.kind = FILE_NAME,
+		.help = "makes a new store from a backup; no daemon may run",
+		.progress = "restore" },
+	{ .words = "verify",
+		.usage = "",
+		.kind = PROBLEMS,
 		.help = "walks every record, edge and index entry, and reports what disagrees",
 		.progress = "verify" },
-	{ .words = "export", .usage = "ORG [FILE] [--with-secrets]", .args = { "org", "file" }, .args_min = 1,
-		.kind = OUTPUT, .help = "writes an org's users and groups as SCIM JSON lines",
+	{ .words = "export",
+		.usage = "ORG [FILE] [--with-secrets]",
+		.args = { "org", "file" },
+		.args_min = 1,
+		.kind = OUTPUT,
+		.help = "writes an org's users and groups as SCIM JSON lines",
 		.progress = "export",
-		.options = { { "--with-secrets", "secrets", NULL, "also the hashes of passwords" } } },
-	{ .words = "import", .usage = "ORG [FILE] --connection NAME [--continue]", .args = { "org", "file" },
-		.args_min = 1, .kind = INPUT, .help = "creates users and groups from SCIM JSON lines",
+		.options = { { "--with-secrets", "secrets", NULL,
+			"also the hashes of passwords" } } },
+	{ .words = "import",
+		.usage = "ORG [FILE] --connection NAME [--continue]",
+		.args = { "org", "file" },
+		.args_min = 1,
+		.kind = INPUT,
+		.help = "creates users and groups from SCIM JSON lines",
 		.progress = "import",
-		.options = { { "--connection", "connection", "NAME", "whose externalIds these are" },
-			{ "--continue", "continue", NULL, "pass over wrong lines, and report them" } } },
+		.options = { { "--connection", "connection", "NAME",
+				     "whose externalIds these are" },
+			{ "--continue", "continue", NULL,
+				"pass over wrong lines, and report them" } } },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -125,7 +221,7 @@ struct session {
 	json_t *request;
 	json_t *parts; /* what came of a list */
 	FILE *output;  /* of an export */
-	json_t *file; /* taken off the request: files are opened here */
+	json_t *file;  /* taken off the request: files are opened here */
 	const char *output_name;
 	uint64_t input_size;
 	bool output_failed;
@@ -136,23 +232,28 @@ struct session {
 static void
 print_help(void)
 {
-	(void)printf("Usage: rosterctl [--config FILE | --data DIR] [--json] COMMAND ...\n"
-		     "Manages a rosterd: over its control socket, or directly when no daemon runs.\n\n");
+	(void)printf(
+		"Usage: rosterctl [--config FILE | --data DIR] [--json] COMMAND ...\n"
+		"Manages a rosterd: over its control socket, or directly when no daemon runs.\n\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
-		(void)printf("  %s %s\n      %s\n", commands[i].words, commands[i].usage, commands[i].help);
+		(void)printf("  %s %s\n      %s\n", commands[i].words, commands[i].usage,
+			commands[i].help);
 		for (size_t j = 0; j < OPTIONS_MAX && commands[i].options[j].flag != NULL; j++)
 			(void)printf("        %s%s%s  %s\n", commands[i].options[j].flag,
 				commands[i].options[j].value != NULL ? " " : "",
-				commands[i].options[j].value != NULL ? commands[i].options[j].value : "",
+				commands[i].options[j].value != NULL ? commands[i].options[j].value
+								     : "",
 				commands[i].options[j].help);
 	}
-	(void)printf("\n  -c, --config FILE  the daemon's configuration (default " SYSCONFDIR "/rosterd.conf)\n"
+	(void)printf("\n  -c, --config FILE  the daemon's configuration (default " SYSCONFDIR
+		     "/rosterd.conf)\n"
 		     "  -d, --data DIR     the daemon's data directory\n"
 		     "      --json         answers as JSON, errors too\n"
 		     "  -h, --help         print this\n"
 		     "  -V, --version      print the version\n\n"
 		     "Without -c and -d the environment's ROSTER_CONFIG or ROSTER_DATA count.\n"
-		     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no way to the daemon or store,\n"
+		     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no way to the "
+		     "daemon or store,\n"
 		     "4 verify found problems, or import passed over lines.\n");
 }
 
@@ -228,7 +329,8 @@ put_text(json_t *request, const char *member, const char *text)
 	return json_object_set_new(request, member, json_string(text)) == 0;
 }
 
-/* One of the options that stand anywhere; how many arguments it took, 0 when it is none, -1 when its value is missing. */
+/* One of the options that stand anywhere; how many arguments it took, 0 when it is none, -1 when
+ * its value is missing. */
 static int
 common_option(struct session *s, int left, char **argv)
 {
@@ -251,7 +353,8 @@ common_option(struct session *s, int left, char **argv)
 			continue;
 		else if (left < 2)
 			return -1;
-		*(rows[i].config ? &s->where.config : &s->where.data) = value != NULL ? value : argv[1];
+		*(rows[i].config ? &s->where.config : &s->where.data) =
+			value != NULL ? value : argv[1];
 		return value != NULL ? 1 : 2;
 	}
 	return 0;
@@ -262,7 +365,8 @@ static int
 own_option(struct session *s, int left, char **argv)
 {
 	const char *equals = strchr(argv[0], '=');
-	struct slice flag = { argv[0], equals != NULL ? (size_t)(equals - argv[0]) : strlen(argv[0]) };
+	struct slice flag = { argv[0],
+		equals != NULL ? (size_t)(equals - argv[0]) : strlen(argv[0]) };
 	const struct option_spec *o = option_find(s->command, flag);
 
 	if (o == NULL)
@@ -324,9 +428,12 @@ confirm(struct session *s)
 	if (json_object_get(s->request, "yes") != NULL)
 		return EXIT_OK;
 	if (!isatty(STDIN_FILENO))
-		return misuse(s->command, "%s: say --yes, there is nobody to ask", s->command->words);
-	(void)fprintf(stderr, "This removes the org \"%s\" with all its users, groups and tokens, for good.\n"
-			      "Type its key to go on: ", key);
+		return misuse(
+			s->command, "%s: say --yes, there is nobody to ask", s->command->words);
+	(void)fprintf(stderr,
+		"This removes the org \"%s\" with all its users, groups and tokens, for good.\n"
+		"Type its key to go on: ",
+		key);
 	if (fgets(answer, sizeof(answer), stdin) != NULL)
 		answer[strcspn(answer, "\n")] = '\0';
 	if (strcmp(answer, key) == 0)
@@ -372,7 +479,8 @@ open_input(struct session *s, int *fd)
 
 	*fd = STDIN_FILENO;
 	if (json_object_get(s->request, "connection") == NULL)
-		return misuse(s->command, "%s is missing: it says whose externalIds these are", "--connection");
+		return misuse(s->command, "%s is missing: it says whose externalIds these are",
+			"--connection");
 	if (name != NULL && (*fd = open(name, O_RDONLY | O_CLOEXEC)) < 0) {
 		(void)fprintf(stderr, "rosterctl: %s: %s\n", name, strerror(errno));
 		return EXIT_FAILED;
@@ -487,7 +595,7 @@ show_result(struct session *s, json_t *last)
 {
 	/* The numbers that turn a result into exit code 4. */
 	bool found = json_integer_value(json_object_get(last, "problems")) > 0 ||
-		json_integer_value(json_object_get(last, "skipped")) > 0;
+		     json_integer_value(json_object_get(last, "skipped")) > 0;
 	FILE *out = s->command->kind == OUTPUT && s->output == stdout ? NULL : stdout;
 
 	if (s->command->columns != NULL && s->json) {
@@ -591,7 +699,8 @@ rosterctl(struct session *s, int argc, char **argv)
 			return misuse(NULL, "%s needs a value", argv[i]);
 		i += taken;
 	}
-	return i == argc ? misuse(NULL, "the command is missing") : run_command(s, argc - i, argv + i);
+	return i == argc ? misuse(NULL, "the command is missing")
+			 : run_command(s, argc - i, argv + i);
 }
 
 int
