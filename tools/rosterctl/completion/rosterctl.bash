@@ -36,7 +36,7 @@ _rosterctl()
 	[[ -z $typed ]] && words+=" --config --data --json --help --version"
 	if [[ $cur != -* ]]; then
 		case $complete in
-		backup | restore | export | import) compopt -o default; return ;;
+		backup | restore | export | import | "model "*) compopt -o default; return ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
