@@ -67,7 +67,8 @@ link_handshake(struct link *l)
 	if ((r = SSL_accept(l->ssl)) != 1) {
 		enum link_io why = reason(l, r);
 
-		return why == LINK_EOF ? LINK_BROKEN : why;
+		l->broken |= why == LINK_EOF; /* gone before it was there */
+		return l->broken ? LINK_BROKEN : why;
 	}
 	l->ready = true;
 	return LINK_OK;

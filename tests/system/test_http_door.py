@@ -210,7 +210,7 @@ class DoorTest(unittest.TestCase):
 
 
 class Framing(DoorTest):
-    options = {"head_timeout": 20}
+    options = {"head_timeout": 20, "grace": 1}
 
     def test_keep_alive(self):
         for peer in self.both():
@@ -488,6 +488,32 @@ class Framing(DoorTest):
                     peer.close()
         time.sleep(0.3)
         self.assertEqual(self.open("tls").send(get("/echo")).read().status, 200)
+
+
+    def test_nothing_spins(self):
+        """Whoever stops sending, wherever, costs no CPU: each of these would be announced as readable for ever."""
+        def cpu():
+            fields = pathlib.Path(f"/proc/{self.server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / 100
+
+        peers = []
+        for kind, data in (("plain", b""), ("plain", b"GET"), ("plain", get("/late/3000")), ("plain", get("/forget")),
+                           ("plain", get("/late/3000") * 3), ("plain", get("/size/50000000")),
+                           ("tls", get("/late/3000") * 3), ("tls", post("/echo", b"12345")[:-1])):
+            peer = self.open(kind)
+            peers.append(peer.send(data))
+            if kind == "plain":
+                peer.sock.shutdown(socket.SHUT_WR)
+        for data in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
+            sock = socket.create_connection(("127.0.0.1", self.server.ports[0]))
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            peers.append(Peer(sock))
+            self.addCleanup(sock.close)
+        time.sleep(0.5)
+        before = cpu()
+        time.sleep(1.5)
+        self.assertLess(cpu() - before, 0.3)
 
 
 class Limits(DoorTest):
