@@ -75,9 +75,9 @@ certificate() { # $TMP/cert.pem, $TMP/key.pem: ECDSA P-256, as a good deployment
 
 busy() { awk '/^cpu /{ print $2 + $3 + $4 + $7 + $8 + $9 }' /proc/stat; } # ticks, all cores
 quiet() {
-	local a b n _
+	local a b n try
 	n=$(nproc)
-	for ((_ = 0; _ < ${QUIET:-20}; _++)); do
+	for ((try = 0; try < ${QUIET:-20}; try++)); do
 		a=$(busy)
 		sleep 1
 		b=$(busy)

@@ -204,7 +204,7 @@ slapd_up() {
 	export LDAPLOAD_PASSWORD=secret
 }
 ldap_load() { # OPERATION CONNECTIONS: prints the rate
-	on_load "$TOOLS/ldapload" -c "$2" -d "$SECS" -n "$USERS" "ldaps://127.0.0.1:$LDAP_PORT" "$1" >"$TMP/ldap.json" ||
+	on_load "$TOOLS/ldapload" -c "$2" -d $((SECS < 4 ? 4 : SECS)) -n "$USERS" "ldaps://127.0.0.1:$LDAP_PORT" "$1" >"$TMP/ldap.json" ||
 		die "ldapload $1 failed"
 	rate "$1" "$TMP/ldap.json"
 }
@@ -254,11 +254,11 @@ pair() { # GROUP CONNECTIONS OUTPUT: prints the rate
 	load "$3" "pair,path=$base,group=$1,ids=$TMP/spare-ids,conns=$2" && rate pair "$3"
 }
 row_flat() {
-	local c t b ts bs rs _
+	local c t b ts bs rs
 	seeded
 	for c in 1 64; do
 		ts='' bs='' rs=''
-		for ((_ = 0; _ < RUNS; _++)); do
+		for ((RUN = 1; RUN <= RUNS; RUN++)); do
 			t=$(pair "$TEN" $c "$TMP/ten.json")
 			b=$(pair "$BIG" $c "$TMP/big.json")
 			ts+=$t$'\n' bs+=$b$'\n' rs+=$(calc "$t / $b" 3)$'\n'
@@ -273,11 +273,11 @@ row_flat() {
 	note "GET of the group without members: of 10 $(rate ten "$TMP/small.json")/s, of $USERS $(rate big "$TMP/large.json")/s"
 }
 row_latency() {
-	local c a w as ws rs _
+	local c a w as ws rs
 	seeded
 	for c in 64 8; do
 		as='' ws='' rs=''
-		for ((_ = 0; _ < RUNS; _++)); do
+		for ((RUN = 1; RUN <= RUNS; RUN++)); do
 			load "$TMP/alone.json" "get,path=$base,ids=$TMP/ids,conns=$c"
 			load "$TMP/mixed.json" "get,path=$base,ids=$TMP/ids,conns=$c" "create,path=$base,conns=64"
 			a=$(field get p99 "$TMP/alone.json") w=$(field get p99 "$TMP/mixed.json")
@@ -292,9 +292,9 @@ row_latency() {
 }
 # Neither side is pinned here: the aim asks for both cores.
 row_import() {
-	local a b as='' bs='' rs='' _
+	local a b as='' bs='' rs=''
 	files_made
-	for ((_ = 0; _ < RUNS; _++)); do
+	for ((RUN = 1; RUN <= RUNS; RUN++)); do
 		PIN=0 rosterd_fresh
 		a=$(import_users "$TMP/users.jsonl" bench)
 		end "$ROSTERD" && ROSTERD=
