@@ -242,6 +242,27 @@ invalid_token(struct err *err)
 	return fail(err, RC_UNAUTHORIZED, "", "the bearer token is unknown, revoked or expired");
 }
 
+static enum rc
+suspended(struct err *err)
+{
+	return fail(err, RC_FORBIDDEN, "", "the org is suspended");
+}
+
+/* What a token opens, if it still does. */
+static enum rc
+token_opens(struct txn *t, const struct token *token, struct org *org,
+	struct connection *connection, struct err *err)
+{
+	enum rc rc;
+
+	if (org_by_no(t, token->org, org) && org->state != ORG_DELETED &&
+		connection_get(t, token->org, token->connection, connection))
+		return RC_OK;
+	if ((rc = txn_rc(t)) != RC_OK)
+		return fail(err, rc, "", "the store could not be read");
+	return invalid_token(err);
+}
+
 /* Fills a slot from the store. The generation was read before the transaction was renewed: so the
  * transaction sees all changes up to that generation, and a later one makes the slot stale. */
 static enum rc
@@ -259,13 +280,12 @@ slot_load(struct auth *a, struct txn *reader, struct slice header, struct slice 
 	if ((rc = reader_begin(reader, err)) != RC_OK)
 		return rc;
 	token_hash(text, fresh.hash);
-	if (!token_get(reader, fresh.hash, &token) || !org_by_no(reader, token.org, &org) ||
-		org.state == ORG_DELETED ||
-		!connection_get(reader, token.org, token.connection, &connection)) {
-		if ((rc = txn_rc(reader)) != RC_OK)
-			return fail(err, rc, "", "the store could not be read");
-		return invalid_token(err);
-	}
+	if (!token_get(reader, fresh.hash, &token))
+		return txn_rc(reader) == RC_OK
+			       ? invalid_token(err)
+			       : fail(err, txn_rc(reader), "", "the store could not be read");
+	if ((rc = token_opens(reader, &token, &org, &connection, err)) != RC_OK)
+		return rc;
 	memcpy(fresh.header, header.p, header.len);
 	fresh.expires = token.expires;
 	fresh.noted = token.last_used;
@@ -273,6 +293,7 @@ slot_load(struct auth *a, struct txn *reader, struct slice header, struct slice 
 	fresh.caller.org = token.org;
 	fresh.caller.connection = token.connection;
 	fresh.caller.token = token.no;
+	fresh.caller.generation = generation;
 	fresh.caller.dialect = connection.dialect;
 	memcpy(fresh.caller.org_key, org.key, sizeof(fresh.caller.org_key));
 	*k = fresh;
@@ -306,11 +327,31 @@ auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice aut
 		return fail(
 			err, RC_NOT_FOUND, "", "there is nothing at this address for this token");
 	if (k->suspended)
-		return fail(err, RC_FORBIDDEN, "", "the org is suspended");
+		return suspended(err);
 	if (now - k->noted >= MINUTE)
 		use_note(a, k, now);
 	*out = k->caller;
 	return RC_OK;
+}
+
+enum rc
+auth_still(struct auth *a, struct txn *t, const struct caller *c, struct err *err)
+{
+	struct connection connection;
+	struct token token;
+	struct org org;
+	enum rc rc;
+
+	/* Whoever changes a table says so on this thread, before the change is committed: what is
+	 * unchanged here is so. */
+	if (atomic_load(&a->generation) == c->generation)
+		return RC_OK;
+	if (!token_next(t, c->org, c->token - 1, &token) || token.no != c->token)
+		return txn_rc(t) == RC_OK ? invalid_token(err)
+					  : fail(err, txn_rc(t), "", "the store could not be read");
+	if ((rc = token_opens(t, &token, &org, &connection, err)) != RC_OK)
+		return rc;
+	return org.state == ORG_SUSPENDED ? suspended(err) : RC_OK;
 }
 
 struct slice

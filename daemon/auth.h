@@ -14,7 +14,8 @@ enum { TOKEN_TEXT = 47 }; /* characters of a token */
 
 struct caller {
 	uint32_t org, connection,
-		token; /* numbers; connection and token are numbers within the org */
+		token;       /* numbers; connection and token are numbers within the org */
+	uint64_t generation; /* auth's: for auth_still() */
 	enum dialect dialect;
 	char org_key[ORG_KEY_MAX + 1];
 };
@@ -36,11 +37,17 @@ void auth_free(struct auth *a);
 enum rc auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
 	struct slice org_key, int64_t now, struct caller *out, struct err *err) MUSTCHECK;
 
+/* In the write transaction that carries out what a caller asked for before: its org or token may be
+ * gone by now. Errors as above. */
+enum rc auth_still(
+	struct auth *a, struct txn *t, const struct caller *c, struct err *err) MUSTCHECK;
+
 /* `Bearer realm="rosterd"`, with error="invalid_token" when a token was sent (RFC 6750 section 3).
  */
 struct slice auth_challenge(struct slice authorization);
 
-/* Thread-safe: after a commit that changed orgs, connections or tokens. */
+/* Thread-safe: in the job that changes orgs, connections or tokens (so that the writes behind it
+ * look again), and after its commit (so that no worker goes on with what it read before). */
 void auth_changed(struct auth *a);
 
 /* Waits until the times of last use are written (at most once a minute otherwise): for whoever

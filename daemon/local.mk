@@ -41,6 +41,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/transfer_parse.c \
 	daemon/directory/transfer_put.c \
 	daemon/exchange.h \
+	daemon/fair.c daemon/fair.h \
 	daemon/gzip.c daemon/gzip.h \
 	daemon/link.c daemon/link.h \
 	daemon/password.c daemon/password.h \

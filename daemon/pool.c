@@ -3,13 +3,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "daemon/clock.h"
+
 #include "base/banned.h"
 
 struct pool {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct pool_job *first, **last; /* under lock */
-	bool stop;                      /* under lock */
+	struct fair queue; /* under lock */
+	bool stop;         /* under lock */
+	unsigned running;  /* jobs; one may submit itself again: under lock */
 	unsigned threads;
 	pthread_t thread[];
 };
@@ -19,22 +22,28 @@ pool_main(void *arg)
 {
 	struct pool *p = arg;
 
+	(void)pthread_setname_np(pthread_self(), "pool");
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct pool_job *job = p->first;
+		struct pool_job *job = (struct pool_job *)fair_take(&p->queue);
+		int64_t began;
+		uint32_t lane;
 
-		if (job == NULL && p->stop)
+		if (job == NULL && p->stop && p->running == 0)
 			break;
 		if (job == NULL) {
 			pthread_cond_wait(&p->wake, &p->lock);
 			continue;
 		}
-		p->first = job->next;
-		if (p->first == NULL)
-			p->last = &p->first;
+		lane = job->item.lane;
+		p->running++;
 		pthread_mutex_unlock(&p->lock);
+		began = clock_us();
 		job->run(job);
 		pthread_mutex_lock(&p->lock);
+		fair_charge(&p->queue, lane, clock_us() - began);
+		if (--p->running == 0 && p->stop)
+			pthread_cond_broadcast(&p->wake);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -47,7 +56,7 @@ pool_new(unsigned threads, struct pool **out, struct err *err)
 
 	if (p == NULL)
 		abort();
-	p->last = &p->first;
+	fair_init(&p->queue);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	for (; p->threads < threads; p->threads++)
@@ -75,13 +84,29 @@ pool_free(struct pool *p)
 	free(p);
 }
 
-void
-pool_submit(struct pool *p, struct pool_job *job)
+enum rc
+pool_submit(struct pool *p, struct pool_job *job, struct err *err)
 {
-	job->next = NULL;
+	bool full;
+
 	pthread_mutex_lock(&p->lock);
-	*p->last = job;
-	p->last = &job->next;
+	full = p->queue.count >= POOL_WAITING ||
+	       fair_waiting(&p->queue, job->item.lane) >= POOL_WAITING_LANE;
+	if (!full)
+		fair_put(&p->queue, &job->item);
+	pthread_cond_signal(&p->wake);
+	pthread_mutex_unlock(&p->lock);
+	return full ? fail(err, RC_UNAVAILABLE, "",
+			      "too many requests with passwords, long bodies or long searches wait "
+			      "already; try again")
+		    : RC_OK;
+}
+
+void
+pool_go_on(struct pool *p, struct pool_job *job)
+{
+	pthread_mutex_lock(&p->lock);
+	fair_put(&p->queue, &job->item);
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 }

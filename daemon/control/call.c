@@ -4,21 +4,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "schema/text.h"
 
 #include "base/banned.h"
-
-int64_t
-now_ticks(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 10000000 + t.tv_nsec / 100;
-}
 
 json_t *
 json_time(int64_t ticks)
@@ -114,7 +104,7 @@ void
 call_progress(struct call *c, uint64_t done, uint64_t total)
 {
 	enum { EVERY = 1000000 /* 0.1 s in ticks */ };
-	int64_t now = now_ticks();
+	int64_t now = clock_ticks();
 
 	if (now >= c->told && now - c->told < EVERY)
 		return;

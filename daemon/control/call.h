@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "daemon/clock.h"
 #include "daemon/control.h"
 #include "protocol/frame.h"
 
@@ -48,8 +49,6 @@ void call_progress(struct call *c, uint64_t done, uint64_t total);
  * UNAVAILABLE when the client is gone or stops. */
 enum rc call_read(struct call *c, struct slice *data, bool *last, struct err *err) MUSTCHECK;
 
-/* Ticks of 100 ns since 1970. */
-int64_t now_ticks(void);
 /* A time as JSON: RFC 3339, or null for 0. */
 json_t *json_time(int64_t ticks);
 

@@ -14,6 +14,7 @@ static const int64_t DAY = INT64_C(86400) * 10000000;
 /* A change on its way through the committer: what it is told, what it found. */
 struct change_job {
 	struct write_job job;
+	struct auth *auth;
 	enum rc (*step)(struct change_job *j, struct txn *t, struct err *err);
 	struct slice key, name;
 	enum org_state state;
@@ -32,6 +33,7 @@ change_step(struct write_job *job, struct txn *t, struct err *err)
 	struct change_job *j = (struct change_job *)job;
 	enum rc rc = j->step(j, t, err);
 
+	auth_changed(j->auth);
 	return rc != RC_OK ? rc : txn_rc(t);
 }
 
@@ -40,7 +42,8 @@ change_run(struct call *c, struct change_job *j, struct err *err)
 {
 	enum rc rc;
 
-	j->now = now_ticks();
+	j->now = clock_ticks();
+	j->auth = c->options->auth;
 	rc = committer_run(c->options->committer, change_step, &j->job, err);
 	/* Also after a failure: to look again costs nothing, to miss a change would. */
 	auth_changed(c->options->auth);
@@ -420,7 +423,7 @@ purge_step(struct write_job *job, struct txn *t, struct err *err)
 enum rc
 org_purge_all(const struct control_options *o, uint32_t no, struct call *c, struct err *err)
 {
-	struct purge_job p = { .org = no };
+	struct purge_job p = { .job.item.lane = no, .org = no };
 	uint64_t steps = 0;
 	enum rc rc = RC_OK;
 
@@ -466,7 +469,7 @@ command_connection_create(struct call *c, struct err *err)
 	if ((rc = connection_args(c, &j, err)) != RC_OK ||
 		(rc = label_arg(c, &j.token, err)) != RC_OK ||
 		(rc = dialect_arg(c, false, &j.dialect, err)) != RC_OK ||
-		(rc = expires_arg(c, now_ticks(), &j.token.expires, err)) != RC_OK)
+		(rc = expires_arg(c, clock_ticks(), &j.token.expires, err)) != RC_OK)
 		return rc;
 	token_generate(j.secret, j.token.hash);
 	if ((rc = change_run(c, &j, err)) == RC_OK) {
@@ -604,7 +607,7 @@ command_token_add(struct call *c, struct err *err)
 
 	if ((rc = connection_args(c, &j, err)) != RC_OK ||
 		(rc = label_arg(c, &j.token, err)) != RC_OK ||
-		(rc = expires_arg(c, now_ticks(), &j.token.expires, err)) != RC_OK)
+		(rc = expires_arg(c, clock_ticks(), &j.token.expires, err)) != RC_OK)
 		return rc;
 	token_generate(j.secret, j.token.hash);
 	if ((rc = change_run(c, &j, err)) == RC_OK) {
@@ -637,7 +640,7 @@ token_list(struct call *c, struct txn *t, struct err *err)
 		if (connection.no != token.connection &&
 			!connection_get(t, org.no, token.connection, &connection))
 			continue;
-		(void)json_array_append_new(list, token_json(&connection, &token, now_ticks()));
+		(void)json_array_append_new(list, token_json(&connection, &token, clock_ticks()));
 	}
 	c->result = list;
 	return RC_OK;
@@ -667,7 +670,7 @@ enum rc
 command_token_rotate(struct call *c, struct err *err)
 {
 	struct change_job j = { .step = token_rotate_step };
-	int64_t overlap = DAY, now = now_ticks();
+	int64_t overlap = DAY, now = clock_ticks();
 	struct slice text;
 	enum rc rc;
 

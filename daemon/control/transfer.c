@@ -104,8 +104,8 @@ find_step(struct write_job *job, struct txn *t, struct err *err)
 	if ((rc = dir_org_find(t, j->key, &j->org, err)) != RC_OK)
 		return rc;
 	if ((rc = dir_connection_find(t, j->org.no, j->name, &j->connection, err)) == RC_NOT_FOUND)
-		rc = dir_connection_create(
-			t, j->org.no, j->name, DIALECT_TOLERANT, now_ticks(), &j->connection, err);
+		rc = dir_connection_create(t, j->org.no, j->name, DIALECT_TOLERANT, clock_ticks(),
+			&j->connection, err);
 	return rc != RC_OK ? rc : txn_rc(t);
 }
 

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/directory/org.h"
 #include "daemon/directory/transfer_private.h"
 #include "schema/text.h"
@@ -45,15 +45,11 @@ static enum rc
 connection_step(struct write_job *job, struct txn *t, struct err *err)
 {
 	struct connection_job *j = (struct connection_job *)job;
-	struct timespec now;
 	struct connection c;
 	enum rc rc = dir_connection_find(t, j->org, j->name, &c, err);
 
-	if (rc == RC_NOT_FOUND) {
-		(void)clock_gettime(CLOCK_REALTIME, &now);
-		rc = dir_connection_create(t, j->org, j->name, j->dialect,
-			(int64_t)now.tv_sec * 10000000 + now.tv_nsec / 100, &c, err);
-	}
+	if (rc == RC_NOT_FOUND)
+		rc = dir_connection_create(t, j->org, j->name, j->dialect, clock_ticks(), &c, err);
 	j->no = c.no;
 	return rc != RC_OK ? rc : txn_rc(t);
 }
@@ -156,12 +152,9 @@ static void
 header_fill(struct parser *p, const json_t *body, struct item *item, struct record *header)
 {
 	const json_t *meta = json_object_get(body, "meta");
-	struct timespec now;
+	int64_t ticks = clock_ticks();
 	uint8_t random[8];
-	int64_t ticks;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	ticks = (int64_t)now.tv_sec * 10000000 + now.tv_nsec / 100;
 	header->created = time_of(meta, "created", ticks);
 	header->modified = time_of(meta, "lastModified", header->created);
 	if (!item->has_uuid) {

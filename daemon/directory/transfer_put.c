@@ -1,8 +1,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/directory/member_set.h"
 #include "daemon/directory/transfer_private.h"
 
@@ -457,7 +457,7 @@ with_edges(struct import *im,
 		struct import *, struct txn *, struct chunk *, struct edges_job *, struct err *),
 	struct chunk *chunks, const struct actor *actor, struct err *err)
 {
-	struct edges_job j = { .im = im, .actor = *actor, .arena = arena_new() };
+	struct edges_job j = { .job.item.lane = im->options.org, .im = im, .actor = *actor, .arena = arena_new() };
 	struct txn *reader = reader_new(im->options.store);
 	enum rc rc;
 
@@ -477,11 +477,7 @@ with_edges(struct import *im,
 static struct actor
 actor_now(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (struct actor){ .door = DOOR_CONTROL,
-		.now = (int64_t)now.tv_sec * 10000000 + now.tv_nsec / 100 };
+	return (struct actor){ .door = DOOR_CONTROL, .now = clock_ticks() };
 }
 
 /* Lines that could not even be read, or were refused: told, or the end of the import. */
@@ -511,7 +507,7 @@ static enum rc
 records_put(struct import *im, struct chunk *chunks, const struct actor *actor, struct arena *arena,
 	struct err *err)
 {
-	struct records_job j = { .im = im, .chunks = chunks, .actor = *actor, .arena = arena };
+	struct records_job j = { .job.item.lane = im->options.org, .im = im, .chunks = chunks, .actor = *actor, .arena = arena };
 	struct err inner = ERR_INIT;
 	size_t n = 0;
 	enum rc rc;

@@ -112,8 +112,16 @@ static enum rc
 job_run(struct write_job *job, struct txn *t, struct err *err)
 {
 	struct write *w = (struct write *)job;
+	/* The org or the token may have gone while the write waited. */
+	enum rc rc = auth_still(w->rq->scim->options.auth, t, &w->rq->caller, err);
 
-	return w->run(w, orgtx_open(t, w->rq->caller.org), err);
+	return rc != RC_OK ? rc : w->run(w, orgtx_open(t, w->rq->caller.org), err);
+}
+
+static void
+submit(struct write *w)
+{
+	committer_submit(w->rq->scim->options.committer, &w->job);
 }
 
 static void
@@ -121,17 +129,13 @@ job_done(struct write_job *job)
 {
 	struct write *w = (struct write *)job;
 
+	if (w->committed != NULL && w->committed(w)) {
+		submit(w);
+		return;
+	}
 	w->rc = job->rc;
 	w->err = job->err;
 	worker_post(w->rq->x->worker, write_reply, w);
-}
-
-static void
-submit(struct write *w)
-{
-	w->job.run = job_run;
-	w->job.done = job_done;
-	committer_submit(w->rq->scim->options.committer, &w->job);
 }
 
 static void
@@ -141,7 +145,9 @@ slow_run(struct pool_job *job)
 	bool more;
 
 	w->rc = w->prepare(w, true, &more, &w->err);
-	if (w->rc == RC_OK)
+	if (w->rc == RC_OK && more)
+		pool_go_on(w->rq->scim->pool, job);
+	else if (w->rc == RC_OK)
 		submit(w);
 	else
 		worker_post(w->rq->x->worker, write_reply, w);
@@ -154,12 +160,15 @@ write_start(struct request *rq, struct write *w)
 
 	w->rq = rq;
 	w->slow.run = slow_run;
+	w->job.run = job_run;
+	w->job.done = job_done;
+	w->slow.item.lane = w->job.item.lane = rq->caller.org;
 	if (!needs_slow && (w->rc = w->prepare(w, false, &needs_slow, &w->err)) != RC_OK) {
 		reply_error(rq, w->rc, &w->err);
 		return;
 	}
-	if (needs_slow)
-		pool_submit(rq->scim->pool, &w->slow);
-	else
+	if (!needs_slow)
 		submit(w);
+	else if ((w->rc = pool_submit(rq->scim->pool, &w->slow, &w->err)) != RC_OK)
+		reply_error(rq, w->rc, &w->err);
 }

@@ -24,6 +24,12 @@ reply_error(struct request *rq, enum rc rc, const struct err *err)
 {
 	struct response r = { .status = rc_status(rc), .content_type = answer_type(rq) };
 
+	if (rc == RC_UNAUTHORIZED)
+		r.www_authenticate = auth_challenge(rq->x->request.authorization);
+	else if (rc == RC_RATE_LIMITED || rc == RC_UNAVAILABLE)
+		r.retry_after = rq->retry_after > 0 ? rq->retry_after : 1;
+	else if (rc == RC_METHOD_NOT_ALLOWED)
+		r.allow = rq->allow;
 	buf_clear(&rq->worker->out);
 	error_write(&rq->worker->out, rc, err);
 	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));

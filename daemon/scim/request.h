@@ -54,6 +54,8 @@ struct request {
 	struct slice name;                /* the last segment, decoded: an id, a type's name, a schema's URN */
 	struct slice base;                /* "https://host/orgs/acme/scim/v2" */
 	int64_t now;                      /* ticks */
+	int retry_after;                  /* seconds, for a refusal by rate */
+	struct slice allow;               /* for a refusal of the method */
 };
 
 /* ---- The reader of this worker ---- */
@@ -64,6 +66,7 @@ void reader_leave(struct scim_worker *w);
 
 /* ---- Answers: each ends the request ---- */
 
+/* With the headers that the code asks for: WWW-Authenticate, Retry-After, Allow. */
 void reply_error(struct request *rq, enum rc rc, const struct err *err);
 void reply_json(struct request *rq, int status, struct slice body);
 
@@ -84,7 +87,6 @@ bool render_resource(struct request *rq, struct orgtx *o, uint64_t row, const st
 /* ---- Helpers ---- */
 
 struct uuid new_id(struct scim *s);
-int64_t clock_ticks(void);
 /* If-Match and If-None-Match of the request (or one tag, of a bulk operation's version). */
 void precondition_of(const struct http_request *h, struct precondition *out);
 void precondition_of_version(struct slice version, struct precondition *out);

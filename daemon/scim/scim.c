@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/scim/request.h"
 
 #include "base/banned.h"
@@ -156,42 +156,12 @@ allowed_methods(struct arena *a, enum path_kind path)
 	return out;
 }
 
-static void
-reply_not_allowed(struct request *rq)
+static enum rc
+not_allowed(struct request *rq, struct err *err)
 {
-	struct response r = { .status = rc_status(RC_METHOD_NOT_ALLOWED),
-		.allow = allowed_methods(rq->arena, rq->path) };
-	struct err err;
-	enum rc rc = fail(&err, RC_METHOD_NOT_ALLOWED, "", "%.*s is not allowed here; allowed: %.*s",
-		(int)(rq->x->request.method_text.len < 32 ? rq->x->request.method_text.len : 32),
-		rq->x->request.method_text.p, SLICE_ARG(r.allow));
-
-	buf_clear(&rq->worker->out);
-	error_write(&rq->worker->out, rc, &err);
-	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));
-}
-
-static void
-reply_unauthorized(struct request *rq, const struct err *err)
-{
-	struct response r = { .status = rc_status(RC_UNAUTHORIZED),
-		.www_authenticate = auth_challenge(rq->x->request.authorization) };
-
-	buf_clear(&rq->worker->out);
-	error_write(&rq->worker->out, RC_UNAUTHORIZED, err);
-	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));
-}
-
-static void
-reply_rate_limited(struct request *rq, int seconds)
-{
-	struct response r = { .status = rc_status(RC_RATE_LIMITED), .retry_after = seconds };
-	struct err err;
-	enum rc rc = fail(&err, RC_RATE_LIMITED, "", "too many requests; try again in %d s", seconds);
-
-	buf_clear(&rq->worker->out);
-	error_write(&rq->worker->out, rc, &err);
-	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));
+	rq->allow = allowed_methods(rq->arena, rq->path);
+	return fail(err, RC_METHOD_NOT_ALLOWED, "", "%.*s is not allowed here; allowed: %.*s",
+		SLICE_ARG(slice_clip(rq->x->request.method_text, 32)), SLICE_ARG(rq->allow));
 }
 
 /* ---- One request ---- */
@@ -237,7 +207,7 @@ answer_health(struct exchange *x)
 }
 
 static enum rc
-admit(struct request *rq, struct slice key, int *retry_after, struct err *err)
+admit(struct request *rq, struct slice key, struct err *err)
 {
 	const struct scim_options *so = &rq->scim->options;
 	enum rc rc = auth_check(so->auth, worker_index(rq->x->worker), rq->worker->reader,
@@ -247,45 +217,44 @@ admit(struct request *rq, struct slice key, int *retry_after, struct err *err)
 		return rc;
 	rq->x->log_org = rq->caller.org;
 	rq->x->log_token = rq->caller.token;
-	if (!rate_take(so->rate, &rq->caller, rq->x->started_us, retry_after))
-		return RC_RATE_LIMITED;
+	if (!rate_take(so->rate, &rq->caller, rq->x->started_us, &rq->retry_after))
+		return fail(err, RC_RATE_LIMITED, "", "too many requests; try again in %d s", rq->retry_after);
+	return RC_OK;
+}
+
+/* The way to the handler; a failure is to be answered. */
+static enum rc
+find_handler(struct request *rq, const struct route **route, struct err *err)
+{
+	struct slice key, rest;
+	enum rc rc;
+
+	if (!split_base(rq->x->request.path, &key, &rest))
+		return fail(err, RC_NOT_FOUND, "", "nothing is served here; SCIM is at /orgs/{key}/scim/v2");
+	if ((rc = admit(rq, key, err)) != RC_OK)
+		return rc;
+	if (!match_path(rq, rest))
+		return fail(err, RC_NOT_FOUND, "", "there is no such endpoint");
+	if ((*route = find_route(rq->path, rq->x->request.method)) == NULL)
+		return not_allowed(rq, err);
+	if ((rc = check_accept(rq, err)) != RC_OK ||
+		((*route)->body && (rc = check_media_type(rq, err)) != RC_OK))
+		return rc;
+	rq->base = base_address(rq, key);
 	return RC_OK;
 }
 
 static void
 run(struct request *rq)
 {
-	struct slice key, rest;
 	const struct route *route;
 	struct err err = ERR_INIT;
-	int retry_after = 1;
-	enum rc rc;
+	enum rc rc = find_handler(rq, &route, &err);
 
-	if (!split_base(rq->x->request.path, &key, &rest)) {
-		rc = fail(&err, RC_NOT_FOUND, "", "nothing is served here; SCIM is at /orgs/{key}/scim/v2");
-		reply_error(rq, rc, &err);
-		return;
-	}
-	rc = admit(rq, key, &retry_after, &err);
-	if (rc == RC_UNAUTHORIZED) {
-		reply_unauthorized(rq, &err);
-	} else if (rc == RC_RATE_LIMITED) {
-		reply_rate_limited(rq, retry_after);
-	} else if (rc != RC_OK) {
-		reply_error(rq, rc, &err);
-	} else if (!match_path(rq, rest)) {
-		rc = fail(&err, RC_NOT_FOUND, "", "there is no such endpoint");
-		reply_error(rq, rc, &err);
-	} else if ((route = find_route(rq->path, rq->x->request.method)) == NULL) {
-		reply_not_allowed(rq);
-	} else if ((rc = check_accept(rq, &err)) != RC_OK) {
-		reply_error(rq, rc, &err);
-	} else if (route->body && (rc = check_media_type(rq, &err)) != RC_OK) {
-		reply_error(rq, rc, &err);
-	} else {
-		rq->base = base_address(rq, key);
+	if (rc == RC_OK)
 		route->handle(rq);
-	}
+	else
+		reply_error(rq, rc, &err);
 }
 
 void
@@ -314,15 +283,6 @@ scim_handle(struct exchange *x, void *arg)
 }
 
 /* ---- Life ---- */
-
-int64_t
-clock_ticks(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 10000000 + now.tv_nsec / 100;
-}
 
 struct uuid
 new_id(struct scim *s)

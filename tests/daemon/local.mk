@@ -11,11 +11,14 @@ tests_fuzz_fuzz_frame_LDADD = libprotocol.a libbase.a
 endif
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/protocol/test_frame tests/daemon/test_config tests/daemon/test_rate tests/daemon/test_auth
+check_PROGRAMS += tests/protocol/test_frame tests/daemon/test_config tests/daemon/test_fair tests/daemon/test_rate \
+	tests/daemon/test_auth
 tests_protocol_test_frame_SOURCES = tests/protocol/test_frame.c tests/daemon/check.h
 tests_protocol_test_frame_LDADD = libprotocol.a libbase.a $(CMOCKA_LIBS)
 tests_daemon_test_config_SOURCES = tests/daemon/test_config.c
 tests_daemon_test_config_LDADD = libdaemon.a libbase.a $(LIBCONFIG_LIBS) $(CMOCKA_LIBS)
+tests_daemon_test_fair_SOURCES = tests/daemon/test_fair.c
+tests_daemon_test_fair_LDADD = libdaemon.a libbase.a $(CMOCKA_LIBS)
 tests_daemon_test_rate_SOURCES = tests/daemon/test_rate.c
 tests_daemon_test_rate_LDADD = libdaemon.a libbase.a $(CMOCKA_LIBS)
 tests_daemon_test_auth_SOURCES = tests/daemon/test_auth.c tests/store/fixture.c tests/store/fixture.h

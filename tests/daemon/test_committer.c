@@ -165,7 +165,7 @@ a_damaged_record_fails_its_own_job_alone(void **state)
 static void
 waiting_for_a_job_gives_its_error(void **state)
 {
-	struct write_job job = { .next = NULL };
+	struct write_job job = { .item.next = NULL };
 	struct err err = ERR_INIT;
 
 	(void)state;

@@ -39,5 +39,89 @@ class Stop(SystemTest):
         self.assertEqual(self.daemon.verify(), "")
 
 
+class Neighbours(SystemTest):
+    """One org's dear requests are that org's matter."""
+
+    def in_background(self, job):
+        result = []
+        thread = threading.Thread(target=lambda: result.append(job()))
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread, result
+
+    def slow_bulk(self, org, count=150):
+        """A bulk request that takes seconds: each password is hashed."""
+        return self.in_background(
+            lambda: org.with_token(org.token).post("/Bulk", many_users("p", count, password="correct horse battery")))
+
+    def timed(self, job):
+        began = time.monotonic()
+        reply = job()
+        return reply, time.monotonic() - began
+
+    def test_passwords_of_one_org_do_not_hold_up_another(self):
+        a, b = self.org(), self.org()
+        thread, result = self.slow_bulk(a)
+        time.sleep(0.5)
+        reply, took = self.timed(lambda: b.post("/Users", {"schemas": [USER], "userName": "b", "password": "correct horse"}))
+        self.assertEqual(reply.status, 201, reply)
+        self.assertTrue(thread.is_alive(), "the other request must still be under way for this to tell anything")
+        self.assertLess(took, 1)
+        thread.join()
+        self.assertEqual({one["status"] for one in result[0]["Operations"]}, {"201"})
+
+    def test_a_revoked_token_does_not_write_later(self):
+        org = self.org()
+        watch = org.another("watch")
+        thread, result = self.slow_bulk(org, 100)
+        time.sleep(0.3)
+        number = [token["number"] for token in self.daemon.ctl("token", "list", org.key)
+                  if token["connection"] == "main"][0]
+        self.daemon.ctl("token", "revoke", org.key, str(number))
+        self.assertTrue(thread.is_alive())
+        thread.join()
+        self.refused(result[0], 401)
+        self.assertIn("www-authenticate", result[0].headers)
+        self.assertEqual(watch.find("/Users")["totalResults"], 0)
+
+    def test_a_deleted_org_takes_no_more_writes(self):
+        org = self.org()
+        thread, result = self.slow_bulk(org, 100)
+        time.sleep(0.3)
+        self.daemon.ctl("org", "delete", org.key, "--yes")
+        self.assertTrue(thread.is_alive())
+        thread.join()
+        self.refused(result[0], 401)
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_a_suspended_org_takes_no_more_writes(self):
+        org = self.org()
+        thread, result = self.slow_bulk(org, 100)
+        time.sleep(0.3)
+        self.daemon.ctl("org", "suspend", org.key)
+        thread.join()
+        self.refused(result[0], 403)
+
+    def test_writes_of_one_org_do_not_hold_up_another(self):
+        a, b = self.org(), self.org()
+        users = [one["location"].rsplit("/", 1)[1] for one in a.post("/Bulk", many_users("m", 900))["Operations"]]
+        group = a.group("everybody", users)
+        everybody, few = [{"value": user} for user in users], [{"value": user} for user in users[:1]]
+        # Each operation looks at or changes 900 memberships.
+        body = {"schemas": [BULK], "Operations": [
+            {"method": "PATCH", "path": "/Groups/" + group["id"], "data": {
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+                "Operations": [{"op": "add", "path": "members", "value": everybody}]}} for _ in range(60)]}
+        threads = [self.in_background(lambda: a.with_token(a.token).post("/Bulk", body))[0] for _ in range(4)]
+        time.sleep(0.5)
+        worst = 0
+        for n in range(5):
+            reply, took = self.timed(lambda: b.post("/Users", {"schemas": [USER], "userName": f"b{n}"}))
+            self.assertEqual(reply.status, 201, reply)
+            if any(thread.is_alive() for thread in threads):
+                worst = max(worst, took)
+        self.assertLess(worst, 1)
+
+
 if __name__ == "__main__":
     main()
