@@ -6,6 +6,7 @@
  *   ANY /echo      what arrived, as JSON         GET /late/MS   answered MS ms later, by another thread
  *   GET /stream/N  N bytes, piece by piece       GET /broken    a stream that fails in its middle
  *   GET /unmade    a stream that fails at once   GET /forget    never answered
+ *   GET /meet      waits for another one, whose handler answers both
  *   GET /drops/MS  a stream that takes MS ms to make, in pieces of one byte */
 #include <pthread.h>
 #include <signal.h>
@@ -143,6 +144,22 @@ respond_size(struct exchange *x, uint64_t n)
 	answer(x, 200, (struct slice){ p, n });
 }
 
+/* For one worker only. */
+static void
+respond_meet(struct exchange *x)
+{
+	static struct exchange *waiting;
+	struct exchange *first = waiting;
+
+	if (first == NULL) {
+		waiting = x;
+		return;
+	}
+	waiting = NULL;
+	answer(first, 200, SLICE("first"));
+	answer(x, 200, SLICE("second"));
+}
+
 static void
 handle(struct exchange *x, void *arg)
 {
@@ -162,6 +179,8 @@ handle(struct exchange *x, void *arg)
 		respond_stream(x, n, 0, true);
 	else if (number_after(path, SLICE("/late/"), &n))
 		respond_late(x, n);
+	else if (slice_eq(path, SLICE("/meet")))
+		respond_meet(x);
 	else if (number_after(path, SLICE("/status/"), &n))
 		answer(x, (int)n, SLICE("{}"));
 	else if (slice_eq(path, SLICE("/broken")))

@@ -329,6 +329,24 @@ limits_are_exact(void **state)
 	assert_int_equal(parse((struct slice){ text, (size_t)n }, &rq, &rc), HTTP_DONE);
 }
 
+/* Each byte at each place of a value: controls but the tab are refused (RFC 9110 section 5.5). */
+static void
+values_hold_no_controls(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t at = 0; at < 20; at++) {
+			char text[] = "GET / HTTP/1.1\r\nHost: a\r\nX: (abcdefghijklmnopqrst)\r\n\r\n";
+			struct http_request rq;
+			enum rc rc;
+			bool fine = c == '\t' || (c >= ' ' && c != 0x7f);
+
+			text[29 + at] = (char)c;
+			if (parse((struct slice){ text, sizeof(text) - 1 }, &rq, &rc) != (fine ? HTTP_DONE : HTTP_BAD))
+				fail_msg("byte %u at %zu", c, at);
+		}
+}
+
 static void
 header_lines_are_counted(void **state)
 {
@@ -578,6 +596,7 @@ main(void)
 		cmocka_unit_test(connections_are_kept_or_not),
 		cmocka_unit_test(limits_are_exact),
 		cmocka_unit_test(header_lines_are_counted),
+		cmocka_unit_test(values_hold_no_controls),
 		cmocka_unit_test(chunks_are_joined_however_split),
 		cmocka_unit_test(chunk_decorations_are_bounded),
 		cmocka_unit_test(escapes_are_decoded),

@@ -459,6 +459,30 @@ class Framing(DoorTest):
             self.assertEqual(peer.send(get("/unmade")).read().status, 500)  # failed before anything was sent
             self.assertEqual(peer.send(get("/echo")).read().status, 200)
 
+    def test_a_handler_answers_other_connections(self):
+        for kind in ("plain", "tls"):
+            for gone in (False, True):
+                first, second = self.open(kind), self.open(kind)
+                first.send(get("/meet") + get("/echo?1"))
+                time.sleep(0.1)
+                if gone:
+                    first.close()
+                second.send(get("/echo?2") + get("/meet") + get("/echo?3"))
+                self.assertEqual(second.read().json["query"], "2")
+                self.assertEqual(second.read().body, b"second")
+                self.assertEqual(second.read().json["query"], "3")
+                if not gone:
+                    self.assertEqual(first.read().body, b"first")
+                    self.assertEqual(first.read().json["query"], "1")
+        peer = self.open("plain")
+        peer.send(get("/meet"))
+        time.sleep(0.1)
+        other = self.open("plain").send(get("/meet") * 2)  # one on each side: the second of these waits again
+        self.assertEqual(peer.read().body, b"first")
+        self.assertEqual(other.read().body, b"second")
+        self.assertEqual(self.open("tls").send(get("/meet")).read().body, b"second")
+        self.assertEqual(other.read().body, b"first")
+
     def test_a_broken_stream_looks_broken(self):
         for kind in ("plain", "tls"):
             for coding in ("identity", "gzip"):
