@@ -99,6 +99,14 @@ handle(struct exchange *x, void *arg)
 	scim_handle(x, d->scim);
 }
 
+static void
+admit(struct exchange *x, void *arg)
+{
+	const struct daemon *d = arg;
+
+	scim_admit(x, d->scim);
+}
+
 static enum rc
 scim_start(struct daemon *d, struct err *err)
 {
@@ -135,6 +143,7 @@ listeners_open(struct daemon *d, struct err *err)
 		.gzip = c->gzip,
 		.access_log = c->access_log,
 		.handler = handle,
+		.admit = admit,
 		.arg = d,
 	};
 

@@ -207,7 +207,7 @@ answer_health(struct exchange *x)
 }
 
 static enum rc
-admit(struct request *rq, struct slice key, struct err *err)
+admit(struct request *rq, struct slice key, bool counted, struct err *err)
 {
 	const struct scim_options *so = &rq->scim->options;
 	enum rc rc = auth_check(so->auth, worker_index(rq->x->worker), rq->worker->reader,
@@ -217,21 +217,22 @@ admit(struct request *rq, struct slice key, struct err *err)
 		return rc;
 	rq->x->log_org = rq->caller.org;
 	rq->x->log_token = rq->caller.token;
-	if (!rate_take(so->rate, &rq->caller, rq->x->started_us, &rq->retry_after))
+	if (counted && !rate_take(so->rate, &rq->caller, rq->x->started_us, &rq->retry_after))
 		return fail(err, RC_RATE_LIMITED, "", "too many requests; try again in %d s", rq->retry_after);
 	return RC_OK;
 }
 
-/* The way to the handler; a failure is to be answered. */
+/* The way to the handler, as far as the head decides; a failure is to be answered. counted: the request is taken out of its
+ * rate. */
 static enum rc
-find_handler(struct request *rq, const struct route **route, struct err *err)
+find_handler(struct request *rq, bool counted, const struct route **route, struct err *err)
 {
 	struct slice key, rest;
 	enum rc rc;
 
 	if (!split_base(rq->x->request.path, &key, &rest))
 		return fail(err, RC_NOT_FOUND, "", "nothing is served here; SCIM is at /orgs/{key}/scim/v2");
-	if ((rc = admit(rq, key, err)) != RC_OK)
+	if ((rc = admit(rq, key, counted, err)) != RC_OK)
 		return rc;
 	if (!match_path(rq, rest))
 		return fail(err, RC_NOT_FOUND, "", "there is no such endpoint");
@@ -244,42 +245,57 @@ find_handler(struct request *rq, const struct route **route, struct err *err)
 	return RC_OK;
 }
 
-static void
-run(struct request *rq)
+static struct request *
+request_new(struct exchange *x, struct scim *s)
 {
+	struct request *rq = ARENA_NEW(x->arena, struct request);
+
+	rq->scim = s;
+	rq->worker = &s->workers[worker_index(x->worker)];
+	rq->x = x;
+	rq->arena = x->arena;
+	rq->now = clock_ticks() / 10000 * 10000; /* whole milliseconds: that is what clients can read */
+	return rq;
+}
+
+void
+scim_admit(struct exchange *x, void *arg)
+{
+	struct scim *s = arg;
+	struct request *rq = request_new(x, s);
 	const struct route *route;
 	struct err err = ERR_INIT;
-	enum rc rc = find_handler(rq, &route, &err);
+	enum rc rc;
 
-	if (rc == RC_OK)
-		route->handle(rq);
-	else
+	/* A store that can't be read is told when the body is here. */
+	if (reader_enter(rq->worker, &err) != RC_OK)
+		return;
+	if ((rc = find_handler(rq, false, &route, &err)) != RC_OK)
 		reply_error(rq, rc, &err);
+	reader_leave(rq->worker);
 }
 
 void
 scim_handle(struct exchange *x, void *arg)
 {
 	struct scim *s = arg;
-	struct scim_worker *w = &s->workers[worker_index(x->worker)];
+	const struct route *route;
 	struct request *rq;
-	struct err err;
+	struct err err = ERR_INIT;
 	enum rc rc;
 
 	if (answer_health(x))
 		return;
-	rq = ARENA_NEW(x->arena, struct request);
-	rq->scim = s;
-	rq->worker = w;
-	rq->x = x;
-	rq->arena = x->arena;
-	rq->now = clock_ticks() / 10000 * 10000; /* whole milliseconds: that is what clients can read */
-	if ((rc = reader_enter(w, &err)) != RC_OK) {
+	rq = request_new(x, s);
+	if ((rc = reader_enter(rq->worker, &err)) != RC_OK) {
 		reply_error(rq, rc, &err);
 		return;
 	}
-	run(rq);
-	reader_leave(w);
+	if ((rc = find_handler(rq, true, &route, &err)) != RC_OK)
+		reply_error(rq, rc, &err);
+	else
+		route->handle(rq);
+	reader_leave(rq->worker);
 }
 
 /* ---- Life ---- */

@@ -229,6 +229,15 @@ class Http(SystemTest):
         self.assertTrue(first.startswith(b"HTTP/1.1 413"), first)
         self.bad(self.head("POST", "/Users", "Expect: magic", "Content-Length: 0"), 417)
 
+    def test_strangers_bodies_are_not_awaited(self):
+        """What the head alone decides is answered before a byte of the body is kept."""
+        more = ("Content-Type: application/json", f"Content-Length: {10 ** 6}")
+        for data, status in ((self.head("POST", "/Users", *more, token=False), 401),
+                             (self.head("POST", "/Nothing", *more), 404),
+                             (self.head("POST", "/Schemas", *more), 405),
+                             (self.head("POST", "/Users", "Content-Type: text/plain", more[1]), 415)):
+            self.bad(data, status)
+
     def test_chunked(self):
         body = json.dumps({"schemas": [USER], "userName": "chunked"}).encode()
         chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in
