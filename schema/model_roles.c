@@ -177,26 +177,47 @@ role_set_join(struct role_set *s, const struct role_set *other)
 }
 
 static void
-read_manages(struct loader *l, const struct draft *d, struct group group)
+read_managed(struct loader *l, const struct draft *d, const struct at *at, const json_t *list,
+	struct role_set *out)
+{
+	struct group group = { d->role->assignment, d->role->scope };
+	struct role_set named = { { 0 } };
+
+	load_refs(l, at, list, group, &named);
+	for (size_t i = 0; i < l->m->role_count; i++) {
+		const struct model_role *other = &l->roles[i];
+
+		if (!role_set_has(&named, other))
+			continue;
+		if ((scope_below(d->role->scope) & 1U << other->scope) == 0)
+			load_mistake(l, at,
+				"\"%.*s\" is not held at or below the scope of this role",
+				SLICE_ARG(other->path));
+		if (other->holders_max > 0)
+			load_mistake(
+				l, at, "\"%.*s\" moves by transfer only", SLICE_ARG(other->path));
+	}
+	role_set_join(out, &named);
+}
+
+static void
+read_manages(struct loader *l, const struct draft *d)
 {
 	const struct at *at = at_member(l->a, d->at, "manages");
 	const json_t *json = json_object_get(d->json, "manages");
-	struct role_set both = { { 0 } };
+	bool apart = json_is_object(json);
+	const json_t *give = apart ? json_object_get(json, "give") : json;
+	const json_t *take = apart ? json_object_get(json, "take") : json;
 
-	if (json == NULL)
+	if (apart && !load_check(l, at, json, manage_members))
 		return;
-	if (json_is_array(json)) {
-		if (!load_fits(json, MEMBER_TEXTS))
-			load_mistake(l, at, "%s is expected", load_type_names[MEMBER_TEXTS]);
-		load_refs(l, at, json, group, &both);
-		role_set_join(&d->role->gives, &both);
-		role_set_join(&d->role->takes, &both);
-	} else if (load_check(l, at, json, manage_members)) {
-		load_refs(l, at_member(l->a, at, "give"), json_object_get(json, "give"), group,
-			&d->role->gives);
-		load_refs(l, at_member(l->a, at, "take"), json_object_get(json, "take"), group,
-			&d->role->takes);
+	if (json != NULL && !apart && !load_fits(json, MEMBER_TEXTS)) {
+		load_mistake(l, at, "%s, or an object of two, is expected",
+			load_type_names[MEMBER_TEXTS]);
+		return;
 	}
+	read_managed(l, d, apart ? at_member(l->a, at, "give") : at, give, &d->role->gives);
+	read_managed(l, d, apart ? at_member(l->a, at, "take") : at, take, &d->role->takes);
 }
 
 static void read_role(struct loader *l, struct draft *d);
@@ -262,7 +283,7 @@ read_role(struct loader *l, struct draft *d)
 		json_object_get(d->json, "permissions"), r->scope, &r->direct);
 	read_includes(l, d, group);
 	read_implies(l, d, group);
-	read_manages(l, d, group);
+	read_manages(l, d);
 	d->state = READ;
 }
 
@@ -317,8 +338,8 @@ flatten(struct loader *l, struct model_role *r)
 		}
 }
 
-/* Whoever may give a role could give it to an account of their own: so never more than they have.
- */
+/* Whoever may give a role could give it to an account of their own: so never
+ * more than they have. */
 static void
 check_gives(struct loader *l, const struct draft *d)
 {
@@ -327,15 +348,8 @@ check_gives(struct loader *l, const struct draft *d)
 
 	for (size_t i = 0; i < l->m->role_count; i++) {
 		const struct model_role *other = &l->roles[i];
-		bool gives = role_set_has(&r->gives, other), takes = role_set_has(&r->takes, other);
+		bool gives = role_set_has(&r->gives, other);
 
-		if ((gives || takes) && (scope_below(r->scope) & 1U << other->scope) == 0)
-			load_mistake(l, at,
-				"\"%.*s\" is not held at or below the scope of this role",
-				SLICE_ARG(other->path));
-		if (gives && other->holders_max > 0)
-			load_mistake(
-				l, at, "\"%.*s\" moves by transfer only", SLICE_ARG(other->path));
 		for (unsigned k = 0; gives && k < SCOPE_KINDS; k++) {
 			uint16_t beyond;
 

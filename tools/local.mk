@@ -18,4 +18,4 @@ uninstall-local:
 	rm -f $(DESTDIR)$(bashcompdir)/rosterctl
 
 dist_man_MANS += docs/man/rosterctl.1 docs/man/rosterd.8 docs/man/rosterd.conf.5
-dist_doc_DATA = docs/rosterd.conf.example
+dist_doc_DATA = docs/rosterd.conf.example docs/ROLE_MODELS.md
