@@ -2,6 +2,7 @@
 # make scale: what "any size" means, with figures: a million users, a group of them all, 100,000 groups, 1,000 orgs; loaded by
 # rosterctl import and a part by SCIM bulk; the daemon's memory while it answers the biggest group.
 #   GROUPS_N (100000)  ORGS_N (1000)  BULKS (20 requests of 1,000 users)
+PIN=${PIN:-0}
 . "$(dirname "$0")/lib.sh"
 GROUPS_N=${GROUPS_N:-100000} ORGS_N=${ORGS_N:-1000} BULKS=${BULKS:-20}
 DATA=$TMP/roster PORT=$(free_port)
