@@ -90,9 +90,20 @@ model_by_name(const struct model_set *set, struct slice name)
 const struct permission *
 model_permission(const struct model *m, struct slice name)
 {
-	for (size_t i = 0; i < m->permission_count; i++)
-		if (slice_eq(m->permissions[i].name, name))
-			return &m->permissions[i];
+	size_t low = 0, high = m->permission_count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct permission *p = &m->permissions[m->permissions_by_name[mid]];
+		int order = slice_cmp(name, p->name);
+
+		if (order == 0)
+			return p;
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
 	return NULL;
 }
 

@@ -122,8 +122,9 @@ struct model {
 
 	const struct permission *permissions; /* by id; the daemon's first */
 	size_t permission_count;
-	const struct model_role
-		*roles; /* in the order of the file: org, team, workspace, project, assignments */
+	const uint16_t *permissions_by_name; /* their ids, in the order of slice_cmp */
+	/* In the order of the file: org, team, workspace, project, assignments. */
+	const struct model_role *roles;
 	size_t role_count;
 	const struct model_role *by_default[SCOPE_KINDS];  /* NULL: none */
 	const struct model_role *by_creation[SCOPE_KINDS]; /* NULL: none; of the org see kinds */

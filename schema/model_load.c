@@ -153,6 +153,24 @@ read_permission(struct loader *l, const struct at *at, const char *key, const js
 }
 
 static void
+index_permissions(struct loader *l)
+{
+	size_t n = l->m->permission_count;
+	uint16_t *ids = ARENA_ARRAY(l->a, uint16_t, n);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t at = i;
+
+		for (; at > 0 &&
+			slice_cmp(l->permissions[ids[at - 1]].name, l->permissions[i].name) > 0;
+			at--)
+			ids[at] = ids[at - 1];
+		ids[at] = (uint16_t)i;
+	}
+	l->m->permissions_by_name = ids;
+}
+
+static void
 read_permissions(struct loader *l, const json_t *root)
 {
 	const struct at *at = at_member(l->a, NULL, "permissions");
@@ -175,6 +193,7 @@ read_permissions(struct loader *l, const json_t *root)
 		p->id = (uint16_t)l->m->permission_count++;
 		read_permission(l, at_member(l->a, at, key), key, value, p);
 	}
+	index_permissions(l);
 }
 
 /* ---- Limits, quotas, kinds of org ---- */

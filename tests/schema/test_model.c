@@ -179,7 +179,8 @@ static const struct mistake mistakes[] = {
 		"transfer only" },
 	{ "[\"clerk\", \"assignment/*\"]", "[\"cook\"]", "roles.org.chief.manages[0]", 28,
 		"no role \"cook\"" },
-	{ "[\"clerk\", \"assignment/*\"]", "7", "roles.org.chief.manages", 28, "list of texts, or an object" },
+	{ "[\"clerk\", \"assignment/*\"]", "7", "roles.org.chief.manages", 28,
+		"list of texts, or an object" },
 	{ "[\"clerk\", \"assignment/*\"]", "[7]", "roles.org.chief.manages", 28, "list of texts" },
 	{ "[\"clerk\", \"assignment/*\"]", "{ \"give\": [\"clerk\"] }", "roles.org.chief.manages",
 		28, "\"take\" is missing" },
@@ -700,6 +701,9 @@ models_are_found(void **state)
 		const struct model *m = set->models[i];
 
 		assert_ptr_equal(model_by_name(set, m->name), m);
+		for (size_t p = 0; p < m->permission_count; p++)
+			assert_ptr_equal(
+				model_permission(m, m->permissions[p].name), &m->permissions[p]);
 		for (size_t p = 0; p < m->permission_count; p++)
 			assert_int_equal(m->permissions[p].id, p);
 		for (size_t p = 0; p < PERM_BUILTIN; p++)
