@@ -146,7 +146,8 @@ const struct setting config_settings[] = {
 	NUMBER("password.lanes", password_lanes, 1, 64, 1, "lanes", false,
 		"Lanes (the p of Argon2)."),
 	NUMBER("password.threads", password_threads, 1, 64, 1, "threads", false,
-		"Threads that hash passwords, beside the workers."),
+		"Threads for slow work, beside the workers: hashing passwords, reading long bodies, queries that no "
+		"index serves."),
 
 	SWITCH("guard.enabled", guard, true, false,
 		"Stops a connection (409) that would remove too much of an org at once, until "

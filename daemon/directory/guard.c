@@ -44,15 +44,20 @@ bring_up(const struct guard_options *g, struct guard *w, const struct org_stat *
 	}
 }
 
-uint64_t
-guard_first_free(const struct guard_options *g, struct orgtx *o, const struct actor *actor)
+void
+guard_look(const struct guard_options *g, struct orgtx *o, const struct actor *actor, struct guard_view *out)
 {
 	struct connection c;
+	uint64_t allowed;
 
-	if (actor->connection == 0 || !connection_get(orgtx_txn(o), orgtx_org(o), actor->connection, &c))
-		return UINT64_MAX;
+	*out = (struct guard_view){ 0, 0 };
+	if (g->share_percent == 0 || actor->connection == 0 ||
+		!connection_get(orgtx_txn(o), orgtx_org(o), actor->connection, &c))
+		return;
 	bring_up(g, &c.guard, orgtx_stat(o), actor->now);
-	return c.guard.fresh_row;
+	allowed = threshold(g->share_percent, c.guard.base_edges, g->min_memberships);
+	out->first_free = c.guard.fresh_row;
+	out->enough = c.guard.tripped || c.guard.edges >= allowed ? 1 : allowed - c.guard.edges + 1;
 }
 
 enum rc

@@ -22,8 +22,12 @@ struct guard_options {
 enum rc guard_admit(const struct guard_options *g, struct orgtx *o, const struct actor *actor,
 	uint64_t users, uint64_t memberships, struct err *err) MUSTCHECK;
 
-/* Rows whose counter is this or above were made within the hour or so: removing them, or edges of them, is not counted. */
-uint64_t guard_first_free(const struct guard_options *g, struct orgtx *o, const struct actor *actor);
+/* What need not be counted. */
+struct guard_view {
+	uint64_t first_free; /* rows from this counter on were made within the hour or so: removing them, or edges of them */
+	uint64_t enough;     /* more memberships than this change the answer no more */
+};
+void guard_look(const struct guard_options *g, struct orgtx *o, const struct actor *actor, struct guard_view *out);
 
 /* Lets a connection go on, with a new window. The caller puts the connection. */
 void guard_release(struct connection *c);

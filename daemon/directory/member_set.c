@@ -17,6 +17,7 @@ struct member_set {
 	struct word *words;
 	size_t count, cap;
 	bool cleared; /* what the group had is gone: only words with present count */
+	uint64_t examined; /* by filters */
 };
 
 static void
@@ -105,69 +106,83 @@ remove_ids(struct member_set *s, struct orgtx *o, const struct member_ids *ids)
 	}
 }
 
-/* Takes out the members of a list that meet the filter. had: what the group holds in the store, on which the
- * words said so far count for more. */
-static void
-remove_matching(struct member_set *s, struct orgtx *o, const struct attr *members,
-	const struct filter *filter, const struct node *list, bool had)
-{
-	const struct attr *value = attr_sub(members, SLICE("value"));
-	struct arena *scratch = arena_new();
-	size_t said = s->count;
-
-	for (const struct node *e = list != NULL ? list->child : NULL; e != NULL; e = e->next) {
-		const struct node *id = node_child(e, value);
-		uint64_t row;
-
-		if (id != NULL && member_row(o, id->text, &row) && !(had && has_word(s, said, row)) &&
-			filter_match_element(filter, e, scratch))
-			say(s, row, false);
-		arena_clear(scratch);
-	}
-	arena_free(scratch);
-}
-
-/* The members that the words so far add, as elements. */
-static const struct node *
-pending_nodes(const struct directory *d, struct orgtx *o, struct arena *a, const struct attr *members,
-	const struct member_set *s)
-{
-	struct node *list = node_new(a, members, NODE_LIST);
-
-	for (size_t i = 0; i < s->count; i++) {
-		struct node *e = s->words[i].present
-			? edge_node(d, o, a, members, s->words[i].row, true) : NULL;
-
-		if (e != NULL)
-			node_append(list, e);
-	}
-	return list;
-}
-
+/* Elements of one request's filters are counted together: each filter may look at all members anew. */
 static enum rc
-remove_if(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t group,
-	const struct attr *members, const struct filter *filter, struct member_set *s, struct err *err)
+spend(struct member_set *s, const struct directory *d, size_t elements, struct err *err)
 {
-	const struct node *had = NULL, *pending;
-	bool over = false;
+	s->examined += elements;
+	if (s->examined <= d->scan_limit)
+		return RC_OK;
+	return fail(err, RC_TOO_MANY, "members",
+		"filters over members may examine %" PRIu64 " of them in one request; name the members by value",
+		d->scan_limit);
+}
 
-	settle(s);
-	if (group != 0 && !s->cleared)
-		had = edge_nodes(d, o, a, members, group, d->scan_limit, &over);
-	if (over)
-		return fail(err, RC_TOO_MANY, "members",
-			"a filter over the members of a group examines at most %" PRIu64 " of them; "
-			"name the members by value", d->scan_limit);
-	pending = pending_nodes(d, o, a, members, s);
-	remove_matching(s, o, members, filter, had, true);
-	remove_matching(s, o, members, filter, pending, false);
-	settle(s);
+/* A filter over members, at work on one request's set. */
+struct sieve {
+	const struct directory *d;
+	struct orgtx *o;
+	const struct attr *members;
+	const struct filter *filter;
+	struct member_set *set;
+	struct arena *scratch;
+};
+
+static void
+sift(const struct sieve *v, uint64_t row)
+{
+	const struct node *e = edge_node(v->d, v->o, v->scratch, v->members, row, true);
+
+	if (e != NULL && filter_match_element(v->filter, e, v->scratch))
+		say(v->set, row, false);
+	arena_clear(v->scratch);
+}
+
+/* What the group holds in the store, on which the words said so far count for more. */
+static enum rc
+sift_held(const struct sieve *v, uint64_t group, size_t said, struct err *err)
+{
+	enum { STEP = 256 };
+	uint64_t rows[STEP], after = 0;
+	size_t n;
+	enum rc rc;
+
+	while ((n = edge_list(v->o, EDGE_MEMBERS, group, after, rows, STEP)) > 0) {
+		if ((rc = spend(v->set, v->d, n, err)) != RC_OK)
+			return rc;
+		for (size_t i = 0; i < n; i++)
+			if (!has_word(v->set, said, rows[i]))
+				sift(v, rows[i]);
+		after = rows[n - 1];
+	}
 	return RC_OK;
 }
 
 static enum rc
-take_edit(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t group,
-	const struct attr *members, const struct member_edit *edit, struct member_set *s, struct err *err)
+remove_if(const struct directory *d, struct orgtx *o, uint64_t group, const struct attr *members,
+	const struct filter *filter, struct member_set *s, struct err *err)
+{
+	struct sieve v = { d, o, members, filter, s, arena_new() };
+	enum rc rc = RC_OK;
+	size_t said;
+
+	settle(s);
+	said = s->count;
+	if (group != 0 && !s->cleared)
+		rc = sift_held(&v, group, said, err);
+	if (rc == RC_OK)
+		rc = spend(s, d, said, err);
+	for (size_t i = 0; rc == RC_OK && i < said; i++)
+		if (s->words[i].present)
+			sift(&v, s->words[i].row);
+	settle(s);
+	arena_free(v.scratch);
+	return rc;
+}
+
+static enum rc
+take_edit(const struct directory *d, struct orgtx *o, uint64_t group, const struct attr *members,
+	const struct member_edit *edit, struct member_set *s, struct err *err)
 {
 	switch (edit->kind) {
 	case MEMBER_ADD:
@@ -184,7 +199,7 @@ take_edit(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t 
 		s->cleared = true;
 		return add_ids(s, o, &edit->members, err);
 	case MEMBER_REMOVE_IF:
-		return remove_if(d, o, a, group, members, edit->filter, s, err);
+		return remove_if(d, o, group, members, edit->filter, s, err);
 	}
 	return RC_OK;
 }
@@ -246,7 +261,7 @@ member_changes_of(const struct directory *d, struct orgtx *o, struct arena *a, u
 
 	*out = (struct member_changes){ .add = NULL };
 	for (const struct member_edit *e = edits; e != NULL; e = e->next) {
-		enum rc rc = take_edit(d, o, a, group, members, e, &s, err);
+		enum rc rc = take_edit(d, o, group, members, e, &s, err);
 
 		if (rc != RC_OK)
 			return rc;

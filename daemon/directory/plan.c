@@ -4,7 +4,7 @@
 
 #include "base/banned.h"
 
-/* An `or` is served by its branches together up to so many rows. */
+/* An `or` is served by its branches together up to so many rows, those of `or`s within it counted again. */
 enum { UNION_MAX = 100000 };
 
 struct planner {
@@ -14,6 +14,7 @@ struct planner {
 	const struct resource_type *type;
 	uint32_t space;
 	enum plan_order order;
+	uint64_t gather; /* rows that may still be gathered */
 };
 
 static struct source
@@ -153,7 +154,7 @@ plan_compare(const struct planner *p, const struct filter *f, struct source *out
 	return true;
 }
 
-static bool plan_term(const struct planner *p, const struct filter *f, struct source *out);
+static bool plan_term(struct planner *p, const struct filter *f, struct source *out);
 
 static int
 row_order(const void *left, const void *right)
@@ -165,7 +166,7 @@ row_order(const void *left, const void *right)
 
 /* Both branches must be served; their rows are taken together. */
 static bool
-plan_or(const struct planner *p, const struct filter *f, struct source *out)
+plan_or(struct planner *p, const struct filter *f, struct source *out)
 {
 	struct source branch[2];
 	struct slice key;
@@ -174,9 +175,10 @@ plan_or(const struct planner *p, const struct filter *f, struct source *out)
 
 	if (!plan_term(p, f->left, &branch[0]) || !plan_term(p, f->right, &branch[1]) ||
 		branch[0].kind == CANDIDATES_RANGE || branch[1].kind == CANDIDATES_RANGE ||
-		branch[0].estimate + branch[1].estimate > UNION_MAX)
+		branch[0].estimate + branch[1].estimate > p->gather)
 		return false;
 	room = (size_t)(branch[0].estimate + branch[1].estimate);
+	p->gather -= room;
 	rows = ARENA_ARRAY(p->a, uint64_t, room + 1);
 	for (int i = 0; i < 2; i++)
 		while (n < room && source_next(&branch[i], p->o, &rows[n], &key))
@@ -192,7 +194,7 @@ plan_or(const struct planner *p, const struct filter *f, struct source *out)
 
 /* Either branch will do: the one with fewer candidates. */
 static bool
-plan_and(const struct planner *p, const struct filter *f, struct source *out)
+plan_and(struct planner *p, const struct filter *f, struct source *out)
 {
 	struct source right;
 	bool has = plan_term(p, f->left, out);
@@ -207,7 +209,7 @@ plan_and(const struct planner *p, const struct filter *f, struct source *out)
 }
 
 static bool
-plan_term(const struct planner *p, const struct filter *f, struct source *out)
+plan_term(struct planner *p, const struct filter *f, struct source *out)
 {
 	switch (f->kind) {
 	case FILTER_AND:
@@ -228,9 +230,10 @@ plan_term(const struct planner *p, const struct filter *f, struct source *out)
 
 void
 plan_source(const struct directory *d, struct orgtx *o, struct arena *a, const struct resource_type *type,
-	const struct filter *filter, uint32_t space, enum plan_order order, struct source *out)
+	const struct filter *filter, uint32_t space, enum plan_order order, uint64_t gather,
+	struct source *out)
 {
-	struct planner p = { d, o, a, type, space, order };
+	struct planner p = { d, o, a, type, space, order, gather > 0 ? gather : UNION_MAX };
 
 	if (filter != NULL && plan_term(&p, filter, out))
 		return;

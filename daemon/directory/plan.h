@@ -41,10 +41,11 @@ struct source {
  * first one. */
 enum plan_order { ORDER_ANY, ORDER_BY_ROW, ORDER_BY_RANGE };
 
-/* The cheapest source for a filter (NULL: all). */
+/* The cheapest source for a filter (NULL: all). gather: at most so many rows of the branches of an `or` are taken
+ * together; 0: the default. */
 void plan_source(const struct directory *d, struct orgtx *o, struct arena *a,
 	const struct resource_type *type, const struct filter *filter, uint32_t space,
-	enum plan_order order, struct source *out);
+	enum plan_order order, uint64_t gather, struct source *out);
 
 /* The index of an attribute in order, for sorting; within the bounds that a RANGE source for the same attribute has. */
 void plan_ordered(const struct source *chosen, const struct attr *attr, bool descending,

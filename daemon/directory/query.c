@@ -23,10 +23,20 @@ struct search {
 	struct orgtx *o;
 	struct arena *a, *scratch;
 	const struct query *q;
+	uint64_t limit; /* how many to examine */
 	uint64_t examined;
 	uint64_t row;   /* under test: for the filter's questions about edges */
 	bool over;      /* a group under test has too many members to look at */
 };
+
+/* What is cheaper than to examine a resource: so many elements of a list, steps of an index, edges count as one. */
+enum { ELEMENTS_AS_ONE = 4, STEPS_AS_ONE = 8, EDGES_AS_ONE = 16 };
+
+static bool
+spent(const struct search *s)
+{
+	return s->over || s->examined > s->limit;
+}
 
 /* ---- Testing one candidate ---- */
 
@@ -35,9 +45,13 @@ load_edges(void *ctx, const struct attr *attr)
 {
 	struct search *s = ctx;
 	bool over;
-	const struct node *list = edge_nodes(s->d, s->o, s->scratch, attr, s->row, s->d->scan_limit, &over);
+	const struct node *list = edge_nodes(s->d, s->o, s->scratch, attr, s->row, s->limit, &over);
+	uint64_t elements = 0;
 
 	s->over = s->over || over;
+	for (const struct node *e = list != NULL ? list->child : NULL; e != NULL; e = e->next)
+		elements++;
+	s->examined += elements / ELEMENTS_AS_ONE;
 	return list;
 }
 
@@ -57,10 +71,18 @@ has_edge(void *ctx, const struct attr *attr, struct slice id)
 	if (attr->source == SOURCE_MEMBERS)
 		return edge_has(s->o, s->row, other);
 	n = membership_list(s->o, s->scratch, s->row, &groups);
+	s->examined += n / EDGES_AS_ONE;
 	for (size_t i = 0; i < n; i++)
 		if (groups[i].group == other)
 			return true;
 	return false;
+}
+
+static void
+make_room(struct search *s)
+{
+	if (arena_used(s->scratch) > SCRATCH_KEPT)
+		arena_clear(s->scratch);
 }
 
 static bool
@@ -73,8 +95,7 @@ matches(struct search *s, uint64_t row)
 	s->examined++;
 	if (s->q->filter == NULL)
 		return true;
-	if (arena_used(s->scratch) > SCRATCH_KEPT)
-		arena_clear(s->scratch);
+	make_room(s);
 	if (!record_get(s->o, row, &r))
 		return false;
 	s->row = row;
@@ -93,13 +114,16 @@ is_first_entry(struct search *s, const struct source *src, uint64_t row, struct 
 
 	if (src->kind != CANDIDATES_RANGE || (!src->attr->multi && !src->attr->parent->multi))
 		return true;
+	make_room(s);
 	if (!record_get(s->o, row, &r))
 		return false;
 	n = record_index_keys(s->scratch, s->d->schema, &r, &keys);
 	for (size_t i = 0; i < n; i++)
 		if (keys[i].attr_id == src->attr->id && source_in_range(src, keys[i].key) &&
-			slice_cmp(keys[i].key, key) < 0)
+			slice_cmp(keys[i].key, key) < 0) {
+			s->examined++; /* one resource may have a thousand entries */
 			return false;
+		}
 	return true;
 }
 
@@ -150,9 +174,12 @@ page_by_cursor(struct search *s, struct source *src, enum stage stage, struct qu
 		}
 		if (match)
 			out->rows[out->count++] = row;
-		if (match || s->examined >= s->d->scan_limit)
+		if (match)
 			last = position_at(s->a, stage, key, row);
-		if (s->examined >= s->d->scan_limit) {
+		if (s->over)
+			return;
+		if (s->examined >= s->limit) {
+			s->over = s->q->quick > 0;
 			end_page(s, out, stage, key, row);
 			return;
 		}
@@ -167,17 +194,19 @@ page_by_index(struct search *s, struct source *src, uint64_t *passed, struct que
 	uint64_t row;
 
 	while (source_next(src, s->o, &row, &key)) {
-		if (!is_first_entry(s, src, row, key) || !matches(s, row))
-			continue;
-		if (s->examined > s->d->scan_limit || s->over)
+		bool match = is_first_entry(s, src, row, key) && matches(s, row);
+
+		if (spent(s))
 			return too_many(s, err);
+		if (!match)
+			continue;
 		out->total++;
 		if (*passed < s->q->skip)
 			++*passed;
 		else if (out->count < s->q->count)
 			out->rows[out->count++] = row;
 	}
-	return s->examined > s->d->scan_limit || s->over ? too_many(s, err) : RC_OK;
+	return RC_OK;
 }
 
 /* All candidates match, and their number is known: only the page is touched. */
@@ -248,10 +277,11 @@ source_without_value(struct search *s, struct source *out, struct err *err)
 		return fail(err, RC_TOO_MANY, "sortBy",
 			"among more than %" PRIu64 " resources only attributes that each of them has can "
 			"sort (userName, meta.lastModified; displayName of groups)", s->d->scan_limit);
+	if (total > s->limit)
+		return too_many(s, err);
 	while ((n = rows_list(s->o, type, after, 0, batch, 128)) > 0) {
 		for (size_t i = 0; i < n; i++) {
-			if (arena_used(s->scratch) > SCRATCH_KEPT)
-				arena_clear(s->scratch);
+			make_room(s);
 			if (!lacks_value(s, batch[i]))
 				continue;
 			out->list = arena_grow(s->a, out->list, out->list_count, &cap, sizeof(*out->list));
@@ -307,11 +337,12 @@ run_ordered(struct search *s, const struct source *chosen, struct query_page *ou
 			struct slice key;
 			uint64_t row;
 
-			while (out->count < s->q->count && source_next(&src, s->o, &row, &key))
-				if (passed < s->q->skip)
-					passed++;
-				else
+			while (out->count < s->q->count && source_next(&src, s->o, &row, &key)) {
+				if (passed >= s->q->skip)
 					out->rows[out->count++] = row;
+				else if (++passed / STEPS_AS_ONE > s->limit && s->q->quick > 0)
+					return too_many(s, err);
+			}
 		} else {
 			out->total = stage == STAGE_FIRST ? 0 : out->total;
 			out->total_known = true;
@@ -411,15 +442,15 @@ run_sorted(struct search *s, struct source *src, struct query_page *out, struct 
 	uint64_t row;
 
 	while (source_next(src, s->o, &row, &key)) {
-		if (!is_first_entry(s, src, row, key) || !matches(s, row))
-			continue;
-		if (s->examined > s->d->scan_limit || s->over)
+		bool match = is_first_entry(s, src, row, key) && matches(s, row);
+
+		if (spent(s))
 			return too_many(s, err);
+		if (!match)
+			continue;
 		list = arena_grow(s->a, list, n, &cap, sizeof(*list));
 		list[n++] = sort_key(s, row);
 	}
-	if (s->examined > s->d->scan_limit || s->over)
-		return too_many(s, err);
 	if (n > 0)
 		qsort(list, n, sizeof(*list), sorted_order);
 	out->total = n;
@@ -454,7 +485,8 @@ enum rc
 query_run(const struct directory *d, struct orgtx *o, struct arena *a, const struct query *q,
 	struct query_page *out, struct err *err)
 {
-	struct search s = { .d = d, .o = o, .a = a, .q = q, .scratch = arena_new() };
+	struct search s = { .d = d, .o = o, .a = a, .q = q, .scratch = arena_new(),
+		.limit = q->quick > 0 && q->quick < d->scan_limit ? q->quick : d->scan_limit };
 	enum plan_order order = ORDER_ANY;
 	struct source src;
 	enum rc rc;
@@ -462,7 +494,7 @@ query_run(const struct directory *d, struct orgtx *o, struct arena *a, const str
 	*out = (struct query_page){ .rows = ARENA_ARRAY(a, uint64_t, q->count + 1) };
 	if (q->sort == NULL && q->after != NULL)
 		order = q->after->stage == STAGE_BY_RANGE ? ORDER_BY_RANGE : ORDER_BY_ROW;
-	plan_source(d, o, a, q->type, q->filter, q->space, order, &src);
+	plan_source(d, o, a, q->type, q->filter, q->space, order, q->quick, &src);
 	if (q->sort == NULL)
 		rc = run_unsorted(&s, &src, out, err);
 	else if (can_walk(q, &src))
@@ -470,5 +502,9 @@ query_run(const struct directory *d, struct orgtx *o, struct arena *a, const str
 	else
 		rc = run_sorted(&s, &src, out, err);
 	arena_free(s.scratch);
+	if (q->quick > 0 && (rc == RC_TOO_MANY || spent(&s))) {
+		out->gave_up = true;
+		return RC_OK;
+	}
 	return rc;
 }

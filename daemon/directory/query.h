@@ -2,7 +2,7 @@
  *
  * A query picks the cheapest source of candidates that the filter allows (an id, an index entry, a group's edges, a range of an
  * index, all rows), tests each candidate against the whole filter, and gives rows. What no index serves is a
- * bounded scan: TOO_MANY at the bound. */
+ * bounded scan: TOO_MANY at the bound. The members and groups that a filter looks at count as well. */
 #ifndef DAEMON_DIRECTORY_QUERY_H
 #define DAEMON_DIRECTORY_QUERY_H
 
@@ -26,6 +26,7 @@ struct query {
 	const struct query_position *after; /* by cursor: NULL for the first page */
 	uint64_t skip;                      /* by index: startIndex - 1 */
 	size_t count;                       /* at most so many rows; 0: the total alone */
+	uint64_t quick; /* gives up after about so many resources (gave_up); 0: goes on to the scan limit */
 };
 
 struct query_page {
@@ -34,6 +35,7 @@ struct query_page {
 	bool total_known; /* always by index */
 	uint64_t total;
 	bool more; /* by cursor: next is set */
+	bool gave_up; /* nothing else is set: ask again without `quick`, where it may take its time */
 	struct query_position next;
 };
 

@@ -142,14 +142,14 @@ counted(const uint64_t *members, size_t n, uint64_t first_free)
 }
 
 static uint64_t
-counted_members_of(struct orgtx *o, uint64_t group, uint64_t first_free)
+counted_members_of(struct orgtx *o, uint64_t group, const struct guard_view *v)
 {
 	enum { STEP = 256 };
 	uint64_t rows[STEP], after = 0, count = 0;
 	size_t n;
 
-	while ((n = edge_list(o, EDGE_MEMBERS, group, after, rows, STEP)) > 0) {
-		count += counted(rows, n, first_free);
+	while (count < v->enough && (n = edge_list(o, EDGE_MEMBERS, group, after, rows, STEP)) > 0) {
+		count += counted(rows, n, v->first_free);
 		after = rows[n - 1];
 	}
 	return count;
@@ -238,7 +238,8 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 	struct update *u, struct written *out, struct err *err)
 {
 	struct record header = u->old, made;
-	uint64_t users = 0, memberships = 0, first_free;
+	uint64_t users = 0, memberships = 0;
+	struct guard_view guard;
 	bool same;
 	enum rc rc;
 
@@ -253,10 +254,10 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 		out->packed = pack(d, a, &u->old, u->old_root, w->actor.connection, &u->old);
 		return RC_OK;
 	}
-	first_free = guard_first_free(&d->guard, o, &w->actor);
-	if (row_counter(u->row) < first_free) {
+	guard_look(&d->guard, o, &w->actor, &guard);
+	if (row_counter(u->row) < guard.first_free) {
 		users = deactivated(d, u->type, u->old_root, u->root);
-		memberships = counted(u->members.remove, u->members.remove_count, first_free);
+		memberships = counted(u->members.remove, u->members.remove_count, guard.first_free);
 	}
 	if ((rc = check_unique(d, o, w, a, u->type, u->root, u->row, err)) != RC_OK ||
 		(rc = member_check_cycle(o, a, u->row, &u->members, err)) != RC_OK ||
@@ -357,18 +358,19 @@ resource_delete(const struct directory *d, struct orgtx *o, const struct writer 
 {
 	struct slice active;
 	struct record old;
-	uint64_t row, users = 0, memberships = 0, first_free;
+	uint64_t row, users = 0, memberships = 0;
+	struct guard_view guard;
 	enum rc rc;
 
 	if ((rc = resource_find(o, type, id, &row, &old, err)) != RC_OK ||
 		(rc = precondition_check(pre, old.revision, err)) != RC_OK)
 		return rc;
 	/* A user who was deactivated before has been counted then. */
-	first_free = guard_first_free(&d->guard, o, &w->actor);
-	if (type->code == TYPE_USER && row_counter(row) < first_free)
+	guard_look(&d->guard, o, &w->actor, &guard);
+	if (type->code == TYPE_USER && row_counter(row) < guard.first_free)
 		users = !record_field(d->schema, &old, d->active, &active) || payload_bool(active);
-	if (type->code == TYPE_GROUP && row_counter(row) < first_free)
-		memberships = counted_members_of(o, row, first_free);
+	if (type->code == TYPE_GROUP && row_counter(row) < guard.first_free)
+		memberships = counted_members_of(o, row, &guard);
 	if ((rc = guard_admit(&d->guard, o, &w->actor, users, memberships, err)) != RC_OK)
 		return rc;
 	touch_groups_of(o, w, row, change_begin(o, &w->actor));

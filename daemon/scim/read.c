@@ -89,7 +89,10 @@ handle_me(struct request *rq)
 
 /* A list under way. A query over all types (the root) takes them one after another: Users, then Groups. */
 struct listing {
+	struct pool_job slow; /* must stay first */
 	struct request *rq;
+	struct err err;
+	enum rc rc;
 	struct list_request lr;
 	const struct resource_type *types[TYPE_COUNT];
 	struct filter *filters[TYPE_COUNT]; /* as types */
@@ -186,6 +189,17 @@ begin_list(struct listing *l, struct err *err)
 	return add_types(l, err);
 }
 
+/* Queries that examine more than this are made on the pool: the others of this worker's clients do not wait for them. */
+enum { QUICK = 1000, SEARCH_BODY_MAX = 64 * 1024 };
+
+static uint64_t
+quick_for(const struct listing *l, size_t type)
+{
+	const struct filter *f = l->filters[type];
+
+	return QUICK / (1 + (f != NULL ? f->terms / 16 : 0));
+}
+
 static void
 take_page(struct listing *l, const struct query_page *page)
 {
@@ -196,7 +210,7 @@ take_page(struct listing *l, const struct query_page *page)
 
 /* By index: every type counts towards the total, and the page may span several. */
 static enum rc
-list_by_index(struct listing *l, struct orgtx *o, struct err *err)
+list_by_index(struct listing *l, struct orgtx *o, bool quick, bool *gave_up, struct err *err)
 {
 	uint64_t skip = l->lr.start - 1;
 
@@ -205,11 +219,13 @@ list_by_index(struct listing *l, struct orgtx *o, struct err *err)
 	for (size_t i = 0; i < l->type_count; i++) {
 		struct query q = { .type = l->types[i], .filter = l->filters[i], .sort = l->sorts[i],
 			.descending = l->lr.descending, .space = l->rq->caller.connection,
-			.skip = skip, .count = l->max - l->count };
+			.skip = skip, .count = l->max - l->count,
+			.quick = quick ? quick_for(l, i) : 0 };
 		struct query_page page;
 		enum rc rc = query_run(&l->rq->scim->directory, o, l->rq->arena, &q, &page, err);
 
-		if (rc != RC_OK)
+		*gave_up = page.gave_up;
+		if (rc != RC_OK || page.gave_up)
 			return rc;
 		take_page(l, &page);
 		l->head.total += page.total;
@@ -231,7 +247,7 @@ set_next(struct listing *l, size_t type, const struct query_position *position)
 
 /* By cursor: goes on in the type where the last page ended. */
 static enum rc
-list_by_cursor(struct listing *l, struct orgtx *o, struct err *err)
+list_by_cursor(struct listing *l, struct orgtx *o, bool quick, bool *gave_up, struct err *err)
 {
 	size_t first = 0;
 
@@ -245,7 +261,7 @@ list_by_cursor(struct listing *l, struct orgtx *o, struct err *err)
 		struct query q = { .type = l->types[i], .filter = l->filters[i], .sort = l->sorts[i],
 			.descending = l->lr.descending, .space = l->rq->caller.connection,
 			.by_cursor = true, .after = resumed ? &l->cursor.position : NULL,
-			.count = l->max - l->count };
+			.count = l->max - l->count, .quick = quick ? quick_for(l, i) : 0 };
 		struct query_page page;
 		enum rc rc;
 
@@ -255,6 +271,9 @@ list_by_cursor(struct listing *l, struct orgtx *o, struct err *err)
 		}
 		if ((rc = query_run(&l->rq->scim->directory, o, l->rq->arena, &q, &page, err)) != RC_OK)
 			return rc;
+		*gave_up = page.gave_up;
+		if (page.gave_up)
+			return RC_OK;
 		take_page(l, &page);
 		l->head.has_total = l->head.has_total && page.total_known;
 		l->head.total = page.total;
@@ -267,23 +286,69 @@ list_by_cursor(struct listing *l, struct orgtx *o, struct err *err)
 	return RC_OK;
 }
 
+static enum rc
+find_page(struct listing *l, struct txn *t, bool quick, bool *gave_up, struct err *err)
+{
+	struct orgtx *o = orgtx_open(t, l->rq->caller.org);
+	enum rc rc;
+
+	*gave_up = false;
+	l->head = (struct list_head){ .items = 0 };
+	l->count = 0;
+	rc = l->lr.has_cursor ? list_by_cursor(l, o, quick, gave_up, err)
+			      : list_by_index(l, o, quick, gave_up, err);
+	if (rc == RC_OK && txn_rc(t) != RC_OK)
+		return fail(err, txn_rc(t), "", "the store could not be read");
+	l->head.items = l->count;
+	return rc;
+}
+
+/* On the worker. */
+static void
+answer_list(void *arg)
+{
+	struct listing *l = arg;
+
+	if (l->rc == RC_OK)
+		l->rc = reader_enter(l->rq->worker, &l->err);
+	if (l->rc != RC_OK) {
+		reply_error(l->rq, l->rc, &l->err);
+		return;
+	}
+	reply_list(l->rq, &l->head, l->rows, l->count, l->projections);
+	reader_leave(l->rq->worker);
+}
+
+/* On the pool. */
+static void
+find_slowly(struct pool_job *job)
+{
+	struct listing *l = (struct listing *)job;
+	struct txn *t = reader_new(l->rq->scim->options.store);
+	bool gave_up;
+
+	if ((l->rc = reader_begin(t, &l->err)) == RC_OK)
+		l->rc = find_page(l, t, false, &gave_up, &l->err);
+	reader_free(t);
+	worker_post(l->rq->x->worker, answer_list, l);
+}
+
 static void
 run_list(struct listing *l)
 {
-	struct orgtx *o = orgtx_open(l->rq->worker->reader, l->rq->caller.org);
-	struct err err;
-	enum rc rc = begin_list(l, &err);
+	bool gave_up = false;
 
-	if (rc == RC_OK)
-		rc = l->lr.has_cursor ? list_by_cursor(l, o, &err) : list_by_index(l, o, &err);
-	if (rc == RC_OK && txn_rc(l->rq->worker->reader) != RC_OK)
-		rc = fail(&err, txn_rc(l->rq->worker->reader), "", "the store could not be read");
-	if (rc != RC_OK) {
-		reply_error(l->rq, rc, &err);
-		return;
+	l->rc = begin_list(l, &l->err);
+	if (l->rc == RC_OK)
+		l->rc = find_page(l, l->rq->worker->reader, true, &gave_up, &l->err);
+	if (gave_up) {
+		l->slow.item.lane = l->rq->caller.org;
+		l->slow.run = find_slowly;
+		l->rc = pool_submit(l->rq->scim->pool, &l->slow, &l->err);
+		if (l->rc == RC_OK)
+			return;
 	}
-	l->head.items = l->count;
-	reply_list(l->rq, &l->head, l->rows, l->count, l->projections);
+	answer_list(l);
 }
 
 void
@@ -309,7 +374,10 @@ handle_search(struct request *rq)
 	enum rc rc;
 
 	l->rq = rq;
-	if ((rc = json_read(rq->arena, rq->x->body, &body, &err)) != RC_OK ||
+	if (rq->x->body.len > SEARCH_BODY_MAX) /* it is read by the event loop itself */
+		reply_error(rq, fail(&err, RC_TOO_LARGE, "", "a search request is at most %d bytes long",
+			SEARCH_BODY_MAX), &err);
+	else if ((rc = json_read(rq->arena, rq->x->body, &body, &err)) != RC_OK ||
 		(rc = list_request_from_json(rq->arena, body, &l->lr, &err)) != RC_OK)
 		reply_error(rq, rc, &err);
 	else

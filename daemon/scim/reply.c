@@ -58,7 +58,7 @@ reply_no_content(struct request *rq, uint64_t revision)
 
 enum { MEMBERS_STEP = 256 };
 
-enum render_state { RENDER_RESOURCE, RENDER_MEMBERS, RENDER_DONE };
+enum render_state { RENDER_RESOURCE, RENDER_GROUPS, RENDER_MEMBERS, RENDER_DONE };
 
 struct render {
 	struct request *rq;
@@ -67,7 +67,10 @@ struct render {
 	size_t count, at;
 	enum render_state state;
 	uint64_t after;  /* the last member written */
-	size_t members;  /* of this resource written */
+	size_t members;  /* or groups, of this resource written */
+	struct membership *groups; /* of this user; in scratch */
+	size_t group_count, group_at;
+	struct arena *scratch; /* of a list, emptied for each user: the request's arena would grow with all of them */
 	size_t written;  /* resources */
 	bool in_list;
 };
@@ -80,26 +83,61 @@ view_of(const struct render *r, const struct projection *p)
 }
 
 static void
-render_groups(struct render *r, struct orgtx *o, const struct view *v, uint64_t row, struct buf *out)
+free_arena(void *arena)
+{
+	arena_free(arena);
+}
+
+/* Finds the groups of a user, all at once, to be written in pieces. */
+static void
+render_groups_begin(struct render *r, struct orgtx *o, uint64_t row)
+{
+	if (!r->in_list) {
+		r->scratch = r->rq->arena;
+	} else if (r->scratch == NULL) {
+		r->scratch = arena_new();
+		arena_on_free(r->rq->arena, free_arena, r->scratch);
+	} else {
+		arena_clear(r->scratch);
+	}
+	r->group_count = membership_list(o, r->scratch, row, &r->groups);
+	r->group_at = r->members = 0;
+	r->state = RENDER_GROUPS;
+}
+
+/* The last piece of a resource was written. */
+static void
+render_end(struct render *r, struct buf *out)
+{
+	if (r->members > 0)
+		buf_char(out, ']');
+	buf_char(out, '}');
+	r->at++;
+	r->state = RENDER_RESOURCE;
+}
+
+/* Some more groups of the user under way. */
+static void
+render_groups(struct render *r, struct orgtx *o, struct buf *out)
 {
 	const struct directory *d = &r->rq->scim->directory;
-	struct membership *groups;
-	size_t n = membership_list(o, r->rq->arena, row, &groups), written = 0;
+	struct view v = view_of(r, r->by_type[TYPE_USER]);
 
-	for (size_t i = 0; i < n; i++) {
+	for (int n = 0; n < MEMBERS_STEP && r->group_at < r->group_count; n++) {
+		const struct membership *m = &r->groups[r->group_at++];
 		struct record group;
 
-		if (!record_get(o, groups[i].group, &group))
+		if (!record_get(o, m->group, &group))
 			continue;
-		if (written++ == 0)
+		if (r->members++ == 0)
 			BUF_LIT(out, ",\"groups\":[");
 		else
 			buf_char(out, ',');
-		edge_write(out, v, d->groups, &group.id, group.type, display_of(d, &group),
-			groups[i].direct ? SLICE("direct") : SLICE("indirect"));
+		edge_write(out, &v, d->groups, &group.id, group.type, display_of(d, &group),
+			m->direct ? SLICE("direct") : SLICE("indirect"));
 	}
-	if (written > 0)
-		buf_char(out, ']');
+	if (r->group_at == r->group_count)
+		render_end(r, out);
 }
 
 /* The next members of the group under way; goes on to the next resource behind the last one. */
@@ -125,16 +163,11 @@ render_members(struct render *r, struct orgtx *o, struct buf *out)
 	}
 	if (n > 0)
 		r->after = rows[n - 1];
-	if (n == MEMBERS_STEP)
-		return;
-	if (r->members > 0)
-		buf_char(out, ']');
-	buf_char(out, '}');
-	r->at++;
-	r->state = RENDER_RESOURCE;
+	if (n < MEMBERS_STEP)
+		render_end(r, out);
 }
 
-/* The head of the next resource, and all of it but members. A resource that was deleted since the page was found is passed over. */
+/* The head of the next resource, and all of it but members and groups. A resource that was deleted since the page was found is passed over. */
 static bool
 render_next(struct render *r, struct orgtx *o, struct buf *out)
 {
@@ -152,16 +185,17 @@ render_next(struct render *r, struct orgtx *o, struct buf *out)
 		buf_char(out, ',');
 	if (!resource_write_open(out, &v, &rec))
 		return false;
-	if (rec.type->code == TYPE_USER && projection_has(p, d->groups))
-		render_groups(r, o, &v, row, out);
+	r->members = 0;
+	if (rec.type->code == TYPE_USER && projection_has(p, d->groups)) {
+		render_groups_begin(r, o, row);
+		return true;
+	}
 	if (rec.type->code == TYPE_GROUP && projection_has(p, d->members)) {
 		r->state = RENDER_MEMBERS;
 		r->after = 0;
-		r->members = 0;
 		return true;
 	}
-	buf_char(out, '}');
-	r->at++;
+	render_end(r, out);
 	return true;
 }
 
@@ -173,6 +207,8 @@ render_some(struct render *r, struct orgtx *o, struct buf *out, size_t want, boo
 	while (r->state != RENDER_DONE && out->len - from < want) {
 		if (r->state == RENDER_MEMBERS) {
 			render_members(r, o, out);
+		} else if (r->state == RENDER_GROUPS) {
+			render_groups(r, o, out);
 		} else if (r->at == r->count) {
 			if (r->in_list)
 				BUF_LIT(out, "]}");
@@ -233,18 +269,6 @@ reply_list(struct request *rq, const struct list_head *head, const uint64_t *row
 	exchange_respond_stream(rq->x, &r, produce_list, l);
 }
 
-bool
-render_resource(struct request *rq, struct orgtx *o, uint64_t row, const struct projection *p,
-	struct buf *out)
-{
-	struct render r = { .rq = rq, .rows = &row, .count = 1 };
-	bool failed = false;
-
-	r.by_type[row_type(row)] = p;
-	(void)render_some(&r, o, out, SIZE_MAX, &failed);
-	return !failed;
-}
-
 static void
 reply_gone(struct request *rq)
 {
@@ -254,7 +278,7 @@ reply_gone(struct request *rq)
 	reply_error(rq, rc, &err);
 }
 
-/* A group may be long: its members are written as the client takes them. */
+/* A resource may be long: members and groups are written as the client takes them. */
 static void
 stream_resource(struct request *rq, const struct response *head, uint64_t row, const struct projection *p)
 {
@@ -271,11 +295,9 @@ void
 reply_resource(struct request *rq, int status, uint64_t row, const struct projection *p)
 {
 	struct orgtx *o = orgtx_open(rq->worker->reader, rq->caller.org);
-	struct buf *out = &rq->worker->out;
 	struct response r = { .status = status, .content_type = answer_type(rq) };
 	char etag[VERSION_MAX], id[UUID_TEXT];
 	struct record rec;
-	struct err err;
 
 	if (!record_get(o, row, &rec)) {
 		reply_gone(rq);
@@ -287,13 +309,5 @@ reply_resource(struct request *rq, int status, uint64_t row, const struct projec
 		r.location = slice_of(arena_printf(rq->arena, "%.*s%.*s/%.*s", SLICE_ARG(rq->base),
 			SLICE_ARG(rec.type->endpoint), UUID_TEXT, id));
 	}
-	if (rec.type->code == TYPE_GROUP) {
-		stream_resource(rq, &r, row, p);
-		return;
-	}
-	buf_clear(out);
-	if (render_resource(rq, o, row, p, out))
-		exchange_respond(rq->x, &r, buf_as_slice(out));
-	else
-		reply_error(rq, fail(&err, RC_INTERNAL, "", "the stored resource is damaged"), &err);
+	stream_resource(rq, &r, row, p);
 }

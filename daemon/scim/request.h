@@ -80,10 +80,6 @@ void reply_list(struct request *rq, const struct list_head *head, const uint64_t
 
 void reply_no_content(struct request *rq, uint64_t revision /* 0: no ETag */);
 
-/* One resource behind out, whole (members included, however many): for answers inside a larger one. The reader must be open. */
-bool render_resource(struct request *rq, struct orgtx *o, uint64_t row, const struct projection *p,
-	struct buf *out);
-
 /* ---- Helpers ---- */
 
 struct uuid new_id(struct scim *s);

@@ -179,6 +179,36 @@ assert_same(const struct plain *want, size_t n, uint64_t *got, size_t got_count,
 		assert_int_equal(got[i], want[i].row);
 }
 
+/* Asked in a hurry first, as the event loop does: either nothing, or the same as with all the time of the world. */
+static unsigned hurried, gave_up;
+
+static enum rc
+run_query(struct orgtx *o, struct arena *a, const struct query *q, struct query_page *page, struct err *err)
+{
+	static const uint64_t hurries[] = { 1, 20, 200 };
+	enum rc rc = query_run(&directory, o, a, q, page, err);
+
+	assert_false(page->gave_up);
+	for (size_t i = 0; i < sizeof(hurries) / sizeof(hurries[0]); i++) {
+		struct query hurry = *q;
+		struct query_page quick;
+
+		hurry.quick = hurries[i];
+		assert_int_equal(query_run(&directory, o, a, &hurry, &quick, err), RC_OK);
+		hurried++;
+		gave_up += quick.gave_up;
+		if (quick.gave_up)
+			continue;
+		assert_int_equal(quick.count, page->count);
+		assert_int_equal(quick.more, page->more);
+		assert_int_equal(quick.total_known, page->total_known);
+		if (quick.total_known)
+			assert_int_equal(quick.total, page->total);
+		assert_memory_equal(quick.rows, page->rows, page->count * sizeof(*page->rows));
+	}
+	return rc;
+}
+
 static size_t
 all_by_cursor(struct orgtx *o, struct arena *a, struct query *q, uint64_t *out)
 {
@@ -190,7 +220,7 @@ all_by_cursor(struct orgtx *o, struct arena *a, struct query *q, uint64_t *out)
 	q->by_cursor = true;
 	q->after = NULL;
 	while (page.more) {
-		assert_int_equal(query_run(&directory, o, a, q, &page, &err), RC_OK);
+		assert_int_equal(run_query(o, a, q, &page, &err), RC_OK);
 		assert_true(page.count <= q->count);
 		memcpy(out + n, page.rows, page.count * sizeof(*out));
 		n += page.count;
@@ -211,7 +241,7 @@ all_by_index(struct orgtx *o, struct arena *a, struct query *q, size_t total, ui
 	q->by_cursor = false;
 	q->after = NULL;
 	for (q->skip = 0; q->skip == 0 || q->skip < total; q->skip += q->count) {
-		assert_int_equal(query_run(&directory, o, a, q, &page, &err), RC_OK);
+		assert_int_equal(run_query(o, a, q, &page, &err), RC_OK);
 		assert_int_equal(page.total, total);
 		memcpy(out + n, page.rows, page.count * sizeof(*out));
 		n += page.count;
@@ -334,6 +364,14 @@ disturb(struct txn *t, void *arg, struct err *err)
 }
 
 static void
+a_hurry_ends_long_queries_only(void **state)
+{
+	(void)state;
+	assert_true(hurried > 100);
+	assert_in_range(gave_up, hurried / 20, hurried * 19 / 20);
+}
+
+static void
 what_stays_put_is_seen_once_while_others_write(void **state)
 {
 	static unsigned char seen[USERS];
@@ -381,6 +419,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_filter_finds_what_a_plain_reading_finds),
 		cmocka_unit_test(every_order_is_that_of_a_plain_sort),
+		cmocka_unit_test(a_hurry_ends_long_queries_only),
 		cmocka_unit_test(what_stays_put_is_seen_once_while_others_write),
 	};
 

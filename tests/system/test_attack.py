@@ -123,5 +123,67 @@ class Neighbours(SystemTest):
         self.assertLess(worst, 1)
 
 
+class Bounds(SystemTest):
+    """What one request may cost."""
+
+    config = {"scim.scan_limit": 4000}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.big = cls.daemon.org("tolerant", "big")
+        cls.ids = []
+        for part in range(3):
+            reply = cls.big.post("/Bulk", many_users(f"u{part}-", 600, nickName="nick"))
+            cls.ids += [one["location"].rsplit("/", 1)[1] for one in reply["Operations"]]
+
+    def test_searches_that_take_long_find_the_same(self):
+        """More than the event loop does itself: made elsewhere, answered all the same."""
+        for query, count in (('nickName co "ick"', 1800), ('nickName co "nobody"', 0),
+                             ('nickName eq "nick" and userName ew "7"', 180)):
+            page = self.ok(self.big.find("/Users", query, count=10, attributes="userName"))
+            self.assertEqual(page["totalResults"], count, query)
+            self.assertEqual(len(self.big.everything("/Users", filter=query)), count)
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.ok(self.big.get(f"/Users?filter=userName+ew+%227%22&count=50&attributes=userName&cursor={cursor}"))
+            found += [one["userName"] for one in page.get("Resources", [])]
+            cursor = page.get("nextCursor")
+        self.assertEqual(sorted(found), sorted(f"u{p}-{i}" for p in range(3) for i in range(600) if i % 10 == 7))
+
+    def test_searches_at_once(self):
+        def search():
+            api = self.big.with_token(self.big.token)
+            return self.ok(api.find("/Users", 'nickName co "ic"', count=1))["totalResults"]
+        self.assertEqual(in_threads([search] * 20), [1800] * 20)
+
+    def test_a_search_request_is_short(self):
+        self.refused(self.big.post("/Users/.search", {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "x": "x" * 70000}), 413)
+
+    def test_filters_over_members_are_counted_together(self):
+        group = self.big.group("many", self.ids)
+        one = {"op": "remove", "path": 'members[display eq "nobody"]'}
+        self.ok(self.big.patch("/Groups/" + group["id"] + "?attributes=displayName", one))
+        began = time.monotonic()
+        self.refused(self.big.patch("/Groups/" + group["id"], *[one] * 1000), 400, "tooMany")
+        self.assertLess(time.monotonic() - began, 5)
+        self.big.delete("/Groups/" + group["id"])
+
+    def test_a_user_in_many_groups(self):
+        user = self.ids[5]
+        groups = self.big.post("/Bulk", {"schemas": [BULK], "Operations": [
+            {"method": "POST", "path": "/Groups", "bulkId": f"g{n}", "data": {
+                "schemas": [GROUP], "displayName": f"group {n}", "members": [{"value": user}]}} for n in range(700)]})
+        wanted = {one["location"].rsplit("/", 1)[1] for one in groups["Operations"]}
+        self.assertEqual(len(wanted), 700)
+        shown = self.ok(self.big.get("/Users/" + user))
+        self.assertEqual({one["value"] for one in shown["groups"]}, wanted)
+        self.assertEqual(len(shown["groups"]), 700)
+        listed = self.ok(self.big.find("/Users", f'id eq "{user}" or id eq "{self.ids[6]}"'))["Resources"]
+        self.assertEqual([len(one.get("groups", [])) for one in listed], [700, 0])
+        self.assertEqual(listed[0], shown)
+
+
 if __name__ == "__main__":
     main()
