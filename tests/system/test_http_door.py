@@ -210,7 +210,7 @@ class DoorTest(unittest.TestCase):
 
 
 class Framing(DoorTest):
-    options = {"head_timeout": 20, "grace": 1}
+    options = {"head_timeout": 20, "write_timeout": 60, "grace": 1}
 
     def test_keep_alive(self):
         for peer in self.both():
