@@ -157,6 +157,8 @@ void
 write_start(struct request *rq, struct write *w)
 {
 	bool needs_slow = rq->x->body.len > SLOW_BODY;
+	struct err err = ERR_INIT;
+	enum rc rc;
 
 	w->rq = rq;
 	w->slow.run = slow_run;
@@ -169,6 +171,6 @@ write_start(struct request *rq, struct write *w)
 	}
 	if (!needs_slow)
 		submit(w);
-	else if ((w->rc = pool_submit(rq->scim->pool, &w->slow, &w->err)) != RC_OK)
-		reply_error(rq, w->rc, &w->err);
+	else if ((rc = pool_submit(rq->scim->pool, &w->slow, &err)) != RC_OK)
+		reply_error(rq, rc, &err); /* else w is the pool's by now: not even its rc may be touched */
 }
