@@ -137,6 +137,7 @@ struct worker {
 	int64_t date_second;
 	char id_prefix[12];
 	uint64_t id_next;
+	bool log_soon; /* log_event is on its way */
 	bool draining;
 	int64_t drain_end_us;
 	struct counters counters;

@@ -1,6 +1,6 @@
 /* The HTTPS door: listeners, TLS, connections, worker threads.
  *
- * Memory, at most: a connection at rest costs about 12 KiB over TLS and 1 KiB without (its OpenSSL state; buffers are the worker's and are
+ * Memory, at most: a connection at rest costs about 14 KiB over TLS and 1 KiB without (its OpenSSL state; buffers are the worker's and are
  * lent while bytes move). One with a request under way adds the head and body as far as received (limits.head + max_body), its
  * arena, and at most 256 KiB and one answer of bytes that its client has not taken yet.
  *

@@ -113,6 +113,7 @@ on_log(evutil_socket_t fd, short what, void *arg)
 	struct worker *w = arg;
 
 	(void)fd, (void)what;
+	w->log_soon = false;
 	log_flush(&w->log);
 }
 
@@ -122,8 +123,9 @@ worker_log_soon(struct worker *w)
 {
 	if (w->log.len > LOG_BATCH)
 		log_flush(&w->log);
-	else
+	if (!w->log_soon)
 		event_active(&w->log_event, EV_TIMEOUT, 0);
+	w->log_soon = true;
 }
 
 /* --- work of other threads --- */
