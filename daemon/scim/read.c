@@ -342,11 +342,15 @@ run_list(struct listing *l)
 	if (l->rc == RC_OK)
 		l->rc = find_page(l, l->rq->worker->reader, true, &gave_up, &l->err);
 	if (gave_up) {
+		struct err err = ERR_INIT;
+		enum rc rc;
+
 		l->slow.item.lane = l->rq->caller.org;
 		l->slow.run = find_slowly;
-		l->rc = pool_submit(l->rq->scim->pool, &l->slow, &l->err);
-		if (l->rc == RC_OK)
-			return;
+		if ((rc = pool_submit(l->rq->scim->pool, &l->slow, &err)) == RC_OK)
+			return; /* l is the pool's by now */
+		l->rc = rc;
+		l->err = err;
 	}
 	answer_list(l);
 }

@@ -364,7 +364,8 @@ class Daemon:
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=99")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
-        environment.setdefault("TSAN_OPTIONS", "exitcode=99:halt_on_error=0")
+        environment.setdefault("TSAN_OPTIONS", "exitcode=99:halt_on_error=0:suppressions="
+                               + str(ROOT / "tests/system/tsan.supp"))
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.rosterd, "--config", str(self.config_path)], stdin=subprocess.DEVNULL,
