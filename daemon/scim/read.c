@@ -72,7 +72,7 @@ handle_get(struct request *rq)
 		}
 	}
 	if (!not_modified(rq, rec.revision))
-		reply_resource(rq, 200, row, p);
+		reply_resource(rq, 200, row, (struct slice){ NULL, 0 }, p);
 }
 
 void

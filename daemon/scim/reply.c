@@ -64,6 +64,7 @@ struct render {
 	struct request *rq;
 	const struct projection *by_type[TYPE_COUNT];
 	const uint64_t *rows;
+	struct slice packed; /* the one row's record, when it need not be read */
 	size_t count, at;
 	enum render_state state;
 	uint64_t after;  /* the last member written */
@@ -177,7 +178,7 @@ render_next(struct render *r, struct orgtx *o, struct buf *out)
 	struct view v = view_of(r, p);
 	struct record rec;
 
-	if (!record_get(o, row, &rec)) {
+	if (r->packed.p != NULL ? !record_parse(v.set, r->packed, &rec) : !record_get(o, row, &rec)) {
 		r->at++;
 		return txn_rc(orgtx_txn(o)) == RC_OK;
 	}
@@ -280,26 +281,29 @@ reply_gone(struct request *rq)
 
 /* A resource may be long: members and groups are written as the client takes them. */
 static void
-stream_resource(struct request *rq, const struct response *head, uint64_t row, const struct projection *p)
+stream_resource(struct request *rq, const struct response *head, uint64_t row, struct slice packed,
+	const struct projection *p)
 {
 	struct render *r = ARENA_NEW(rq->arena, struct render);
 	uint64_t *rows = ARENA_NEW(rq->arena, uint64_t);
 
 	*rows = row;
-	*r = (struct render){ .rq = rq, .rows = rows, .count = 1 };
+	*r = (struct render){ .rq = rq, .rows = rows, .packed = packed, .count = 1 };
 	r->by_type[row_type(row)] = p;
 	exchange_respond_stream(rq->x, head, produce, r);
 }
 
 void
-reply_resource(struct request *rq, int status, uint64_t row, const struct projection *p)
+reply_resource(struct request *rq, int status, uint64_t row, struct slice packed,
+	const struct projection *p)
 {
 	struct orgtx *o = orgtx_open(rq->worker->reader, rq->caller.org);
 	struct response r = { .status = status, .content_type = answer_type(rq) };
 	char etag[VERSION_MAX], id[UUID_TEXT];
 	struct record rec;
 
-	if (!record_get(o, row, &rec)) {
+	if (packed.p != NULL ? !record_parse(rq->scim->options.schema, packed, &rec)
+			     : !record_get(o, row, &rec)) {
 		reply_gone(rq);
 		return;
 	}
@@ -309,5 +313,5 @@ reply_resource(struct request *rq, int status, uint64_t row, const struct projec
 		r.location = slice_of(arena_printf(rq->arena, "%.*s%.*s/%.*s", SLICE_ARG(rq->base),
 			SLICE_ARG(rec.type->endpoint), UUID_TEXT, id));
 	}
-	stream_resource(rq, &r, row, p);
+	stream_resource(rq, &r, row, packed, p);
 }

@@ -70,9 +70,11 @@ void reader_leave(struct scim_worker *w);
 void reply_error(struct request *rq, enum rc rc, const struct err *err);
 void reply_json(struct request *rq, int status, struct slice body);
 
-/* A resource as it is in the store, with its ETag; 201 brings Location too. p must live as long as the exchange. The reader must
- * be open. */
-void reply_resource(struct request *rq, int status, uint64_t row, const struct projection *p);
+/* A resource with its ETag; 201 brings Location too. packed: the record as a write left it (in the arena), so that a write is
+ * answered by what it did, whatever came after; p NULL: as it is in the store. The projection must live as long as the
+ * exchange. The reader must be open. */
+void reply_resource(struct request *rq, int status, uint64_t row, struct slice packed,
+	const struct projection *p);
 
 /* Rows as a ListResponse. Rows and projections must live as long as the exchange. */
 void reply_list(struct request *rq, const struct list_head *head, const uint64_t *rows, size_t count,

@@ -63,7 +63,7 @@ single_reply(struct write *w)
 		reply_no_content(w->rq, 0);
 	else if (!answers_without_body(s))
 		reply_resource(w->rq, s->edit.op == OP_CREATE ? 201 : 200, s->edit.written.row,
-			&s->projection);
+			s->edit.written.packed, &s->projection);
 	else
 		reply_no_content(w->rq, record_parse(w->rq->scim->options.schema,
 			s->edit.written.packed, &rec) ? rec.revision : 0);
