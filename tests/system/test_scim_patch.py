@@ -176,6 +176,14 @@ class Add(SystemTest):
             user = self.patched(org, path, replace('emails[type eq "home"].primary', True))
             self.assertEqual(mails(user, primary=True), ["home@example.com"])
 
+    def test_two_primaries_in_one_request(self):
+        for org in self.dialects():
+            before = org.user("ada", emails=[WORK, HOME])
+            path = "/Users/" + before["id"]
+            self.refused(org.patch(path, replace('emails[type eq "work"].primary', True),
+                                   replace('emails[type eq "home"].primary', True)), 400, "invalidValue")
+            self.assertEqual(org.get(path).json, before)
+
     def test_two_primaries_in_one_operation(self):
         for org in self.dialects():
             path = "/Users/" + org.user("ada")["id"]
