@@ -17,7 +17,7 @@
 struct reading {
 	const char *file;
 	struct config *config;
-	unsigned lines[64]; /* by place in the table; 0: not in the file */
+	unsigned lines[128]; /* by place in the table; 0: not in the file */
 };
 
 #define FIELD(c, s, T) ((T *)(void *)((char *)(c) + (s)->offset))
@@ -337,6 +337,67 @@ listeners_check(const struct reading *r, struct err *err)
 	return RC_OK;
 }
 
+/* A host and a port, nothing else: libcurl would take a user from before it, and say what stands
+ * behind it to the server. */
+static bool
+mail_server_valid(const char *url)
+{
+	struct slice rest = slice_of(strstr(url, "://") + 3), digits;
+	const char *colon;
+	uint64_t port;
+
+	if (rest.len > 0 && rest.p[rest.len - 1] == '/')
+		rest.len--;
+	for (size_t i = 0; i < rest.len; i++)
+		if ((unsigned char)rest.p[i] <= ' ' || strchr("/@?#\\\"", rest.p[i]) != NULL)
+			return false;
+	colon = memrchr(rest.p, ':', rest.len);
+	if (rest.len > 0 && rest.p[0] == '[' && memchr(rest.p, ']', rest.len) == NULL)
+		return false;
+	if (colon != NULL && memchr(colon, ']', rest.len - (size_t)(colon - rest.p)) == NULL) {
+		digits = slice_from(rest, (size_t)(colon + 1 - rest.p));
+		rest.len = (size_t)(colon - rest.p);
+		if (!slice_to_u64(digits, 1, 65535, &port))
+			return false;
+	}
+	return rest.len > 0;
+}
+
+static enum rc
+mail_check(const struct reading *r, struct err *err)
+{
+	const struct config *c = r->config;
+	bool implicit;
+
+	if (c->mail_retry_first > c->mail_retry_max)
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: mail.retry_first is above mail.retry_max (%llu)", r->file,
+			line_of(r, &c->mail_retry_first), (unsigned long long)c->mail_retry_max);
+	if (c->mail_server == NULL)
+		return RC_OK;
+	implicit = has_scheme(c->mail_server, "smtps://");
+	if ((!implicit && !has_scheme(c->mail_server, "smtp://")) ||
+		!mail_server_valid(c->mail_server))
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: mail.server must be smtp://host:port or smtps://host:port", r->file,
+			line_of(r, &c->mail_server));
+	if (c->mail_from == NULL)
+		return fail(err, RC_INVALID_VALUE, "", "%s:%u: mail.server needs mail.from", r->file,
+			line_of(r, &c->mail_server));
+	if ((c->mail_user == NULL) != (c->mail_password_file == NULL))
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: mail.user and mail.password_file need each other", r->file,
+			line_of(r, c->mail_user != NULL ? &c->mail_user : &c->mail_password_file));
+	/* With "try" whoever sits in between takes STARTTLS out of the answer, and gets the
+	 * password. */
+	if (c->mail_user != NULL && !implicit && c->mail_starttls != MAIL_TLS_REQUIRE)
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: mail.user needs TLS for certain: smtps://, or mail.starttls = "
+			"\"require\"",
+			r->file, line_of(r, &c->mail_user));
+	return RC_OK;
+}
+
 /* What one setting alone can't tell. A setting that is not in the file has line 0. */
 static enum rc
 together_check(const struct reading *r, struct err *err)
@@ -373,7 +434,7 @@ together_check(const struct reading *r, struct err *err)
 		return fail(err, RC_INVALID_VALUE, "",
 			"%s:%u: password.memory must be at least 8 KiB a lane", r->file,
 			line_of(r, &c->password_memory));
-	return listeners_check(r, err);
+	return mail_check(r, err) != RC_OK ? RC_INVALID_VALUE : listeners_check(r, err);
 }
 
 static void

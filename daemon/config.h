@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+enum mail_starttls { MAIL_TLS_REQUIRE, MAIL_TLS_TRY, MAIL_TLS_OFF };
+
 /* Texts are NULL where a setting without default is not set. Sizes are bytes. */
 struct config {
 	char *file; /* where it was read from */
@@ -39,6 +41,14 @@ struct config {
 	uint64_t guard_users, guard_members;         /* never stops before so many were removed */
 	uint64_t guard_window;                       /* seconds */
 	uint64_t token_lifetime, token_lifetime_max; /* days; 0: no end */
+	char *mail_server; /* smtp://host:port or smtps://host:port; NULL: no mail is sent */
+	uint64_t mail_starttls; /* enum mail_starttls */
+	char *mail_user, *mail_password_file;
+	char *mail_from; /* "Name <address>" or an address; never NULL with a mail server */
+	char *mail_ca_file;
+	uint64_t mail_timeout;                     /* seconds */
+	uint64_t mail_retry_first, mail_retry_max; /* seconds */
+	uint64_t mail_attempts;
 };
 
 /* Reads and checks a file. Errors name file, line, setting and limit. The caller frees *out. */

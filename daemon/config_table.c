@@ -3,6 +3,7 @@
 #include "base/banned.h"
 
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
+static const char *const starttls_modes[] = { "require", "try", "off", NULL };
 
 #define AT(field) offsetof(struct config, field)
 #define KIB(n) (UINT64_C(n) << 10)
@@ -46,6 +47,7 @@ const struct setting_group config_groups[] = {
 	{ "password", "Password hashing (Argon2id)" },
 	{ "guard", "The guard of mass removal" },
 	{ "token", "Bearer tokens" },
+	{ "mail", "Mail: invitations and confirmations of addresses, sent by SMTP" },
 };
 const size_t config_group_count = sizeof(config_groups) / sizeof(config_groups[0]);
 
@@ -169,5 +171,37 @@ const struct setting config_settings[] = {
 	NUMBER("token.lifetime_max", token_lifetime_max, 0, 36500, 0, "days", true,
 		"The longest life of a new token; longer ones, and \"never\", are refused. 0: "
 		"any."),
+
+	TEXT("mail.server", mail_server, NULL, false,
+		"The mail server, as smtp://host:port (587 for submission, 25 for a relay) or "
+		"smtps://host:port (465, TLS from the start). Without it no mail is sent: links of "
+		"invitations are given to whoever invites."),
+	{ .name = "mail.starttls",
+		.kind = SETTING_CHOICE,
+		.offset = AT(mail_starttls),
+		.value = MAIL_TLS_REQUIRE,
+		.choices = starttls_modes,
+		.help = "TLS on smtp:// servers: require it, use it when it is offered (try), or off, "
+			"for a relay on this machine. The certificate is always checked." },
+	TEXT("mail.user", mail_user, NULL, false,
+		"The user name to log in with; needs mail.password_file, and TLS for certain."),
+	TEXT("mail.password_file", mail_password_file, NULL, false,
+		"A file that holds the password on its first line. Read again for each "
+		"connection."),
+	TEXT("mail.from", mail_from, NULL, false,
+		"The sender: noreply@example.com or \"Example <noreply@example.com>\". Needed "
+		"with mail.server."),
+	TEXT("mail.ca_file", mail_ca_file, NULL, false,
+		"PEM file: the authorities that the mail server's certificate may come from. Without "
+		"it the system's."),
+	NUMBER("mail.timeout", mail_timeout, 1, 600, 60, "seconds", true,
+		"For one mail to be sent, connection included."),
+	NUMBER("mail.retry_first", mail_retry_first, 1, 86400, 30, "seconds", true,
+		"The wait after the first failed attempt; it doubles with each one."),
+	NUMBER("mail.retry_max", mail_retry_max, 1, 604800, 14400, "seconds", true,
+		"The longest wait between two attempts."),
+	NUMBER("mail.attempts", mail_attempts, 1, 1000, 24, "attempts", true,
+		"Attempts before a mail is given up (rosterctl outbox list --dead). The defaults make "
+		"that two and a half days."),
 };
 const size_t config_setting_count = sizeof(config_settings) / sizeof(config_settings[0]);

@@ -6,6 +6,7 @@ libstore_a_SOURCES = \
 	daemon/store/index.c \
 	daemon/store/journal.c \
 	daemon/store/org.c \
+	daemon/store/outbox.c \
 	daemon/store/store.c daemon/store/store.h \
 	daemon/store/store_private.h \
 	daemon/store/store_record.c \

@@ -155,7 +155,7 @@ org_purge(struct txn *t, uint32_t no, size_t limit)
 
 	if (!org_by_no(t, no, &org))
 		return t->rc == 0;
-	if (!purge_tokens(t, no, &limit))
+	if (!purge_tokens(t, no, &limit) || !outbox_purge(t, no, &limit))
 		return false;
 	orgtx_forget(t, no);
 	for (enum table tab = TAB_FIRST_OF_ORG; tab <= TAB_LAST_OF_ORG; tab++) {

@@ -263,6 +263,15 @@ store_usage(struct store *s, struct store_usage *out)
 	pthread_mutex_unlock(&s->gate_lock);
 }
 
+void
+store_on_mail(struct store *s, store_mail_fn *fn, void *arg)
+{
+	pthread_mutex_lock(&s->write_lock);
+	s->mail_fn = fn;
+	s->mail_arg = arg;
+	pthread_mutex_unlock(&s->write_lock);
+}
+
 /* ---- The map ---- */
 
 static void

@@ -9,6 +9,9 @@
  *   conn      org | connection                 struct connection
  *   token     SHA-256 of the token             struct token
  *   tokenno   org | token number               SHA-256 of the token
+ *   outbox    mail number (u64)                struct outbox_entry: mail to be sent, of all orgs
+ *   outboxdue time | mail number               nothing: what waits, in order of its next attempt
+ *   outboxorg org | subject uuid | mail number nothing: by what it is about
  *   rec       org | row                        packed record (schema/record.h)
  *   id        org | uuid                       row
  *   idx       org | attr id | type | value     row, DUPFIXED; attr id 0 with no value: all rows of a type
@@ -151,6 +154,50 @@ bool token_get(struct txn *t, const uint8_t hash[TOKEN_HASH], struct token *out)
 bool token_next(struct txn *t, uint32_t org, uint32_t after, struct token *out);
 void token_put(struct txn *t, struct token *token); /* no == 0: gives a new number */
 void token_delete(struct txn *t, const struct token *token);
+
+/* ---- The outbox: mail that is to be sent ---- */
+
+/* Written in the transaction of what caused it, so that a mail is sent if and only if that was committed; the mailer
+ * (daemon/mail/mailer.h) takes it from here, and deletes what was sent. It holds the texts as they go out, links with their
+ * secrets among them, until then. */
+
+enum outbox_kind { OUTBOX_TEST = 1, OUTBOX_INVITATION, OUTBOX_CONFIRMATION };
+enum outbox_state { OUTBOX_WAITING, OUTBOX_DEAD /* given up: for the operator to look at */ };
+
+/* Texts of at most these many bytes; none may be longer (an assertion). */
+enum { MAIL_ADDRESS_MAX = 320, MAIL_SUBJECT_MAX = 998, MAIL_ERROR_MAX = 400, MAIL_BODY_MAX = 256 << 10 };
+
+struct outbox_entry {
+	uint64_t no;  /* rising, not given twice */
+	uint32_t org; /* 0: the platform's own */
+	enum outbox_kind kind;
+	enum outbox_state state;
+	struct uuid about; /* what callers cancel by: the invitation, say */
+	int64_t created, next_attempt; /* ticks; next_attempt counts while it waits */
+	uint32_t attempts;
+	/* Borrowed: from the store until the transaction ends or writes, or the caller's. */
+	struct slice to, subject, text, html, error; /* error: why the last attempt failed; "" when there was none */
+};
+
+/* Gives e->no. The caller sets org, kind, about, created, to, subject, text and html; the rest may be zero (waiting, due at
+ * once). After the commit whoever asked by store_on_mail() is told. */
+void outbox_put(struct txn *t, struct outbox_entry *e);
+bool outbox_get(struct txn *t, uint64_t no, struct outbox_entry *out);
+/* Rewrites state, next_attempt, attempts and error of an entry that is there; false: it is not, and nothing was done. The rest
+ * of e does not count. */
+bool outbox_update(struct txn *t, const struct outbox_entry *e);
+/* false: it was not there. */
+bool outbox_delete(struct txn *t, uint64_t no);
+/* The first entry with a number above after (0 to begin). */
+bool outbox_next(struct txn *t, uint64_t after, struct outbox_entry *out);
+/* The waiting entry whose turn is first, whether its time has come (next_attempt at most now) or not. */
+bool outbox_due(struct txn *t, struct outbox_entry *out);
+/* Deletes all entries of an org about something. Returns how many: what is being sent at this moment still goes out. */
+size_t outbox_cancel(struct txn *t, uint32_t org, const struct uuid *about);
+
+/* fn is called after each commit that put or updated a waiting entry, on the committing thread: it must not block. */
+typedef void store_mail_fn(void *arg);
+void store_on_mail(struct store *s, store_mail_fn *fn, void *arg);
 
 /* ---- One org ---- */
 

@@ -20,6 +20,9 @@ enum { STORE_FORMAT = 1, STORE_SECRET = 32 };
 	X(ORG, "org", 0) \
 	X(ORGNAME, "orgname", 0) \
 	X(TOKEN, "token", 0) \
+	X(OUTBOX, "outbox", 0) \
+	X(OUTBOXDUE, "outboxdue", 0) \
+	X(OUTBOXORG, "outboxorg", 0) \
 	X(STAT, "stat", 0) \
 	X(CONN, "conn", 0) \
 	X(TOKENNO, "tokenno", 0) \
@@ -51,6 +54,9 @@ enum {
 	KEY_INDEX = KEY_ORG + 2 + 1, /* org, attribute, type: before the value */
 	KEY_MAX = KEY_INDEX + INDEX_KEY_MAX,
 	ROW_SIZE = 8,
+	KEY_MAIL = 8,                                  /* outbox: number */
+	KEY_MAIL_DUE = 8 + KEY_MAIL,                   /* outboxdue: time, number */
+	KEY_MAIL_ORG = KEY_ORG + UUID_SIZE + KEY_MAIL, /* outboxorg: org, subject, number */
 };
 
 #define ROW_COUNTER_MASK ((UINT64_C(1) << 56) - 1)
@@ -83,6 +89,8 @@ struct store {
 	pthread_cond_t walk_change;
 	unsigned walks;
 	bool walks_held;
+	store_mail_fn *mail_fn;
+	void *mail_arg;
 	struct broken *broken; /* of the control of the crash test, else NULL */
 };
 
@@ -138,6 +146,7 @@ struct txn {
 	struct orgtx *orgs;
 	struct index_walk *walks;
 	uint64_t writes;
+	bool mail_put;      /* something was put into the outbox */
 	struct buf changes; /* of the open change */
 };
 
@@ -181,6 +190,10 @@ bool org_stat_decode(struct slice value, struct org_stat *out);
 bool org_decode(struct slice value, uint32_t no, struct org *out);
 bool connection_decode(struct slice value, uint32_t org, uint32_t no, struct connection *out);
 bool token_decode(struct slice value, const uint8_t *hash, struct token *out);
+
+bool outbox_decode(struct slice value, uint64_t no, struct outbox_entry *out);
+/* Removes up to *left entries of an org; true when it has none left. */
+bool outbox_purge(struct txn *t, uint32_t org, size_t *left);
 
 /* All index entries of a record as full keys, sorted, the entry of its type's list first. In the arena. */
 struct slice *index_entries(struct arena *a, struct orgtx *o, const struct record *r, size_t *n);
@@ -253,6 +266,22 @@ key_index(uint8_t key[KEY_INDEX], uint32_t org, uint16_t attr_id, uint8_t type)
 	key[KEY_ORG + 2] = type;
 }
 
+/* Times of mail are never before 1970. */
+static inline void
+key_mail_due(uint8_t key[KEY_MAIL_DUE], int64_t when, uint64_t no)
+{
+	put_be64(key, (uint64_t)when);
+	put_be64(key + 8, no);
+}
+
+static inline void
+key_mail_org(uint8_t key[KEY_MAIL_ORG], uint32_t org, const struct uuid *about, uint64_t no)
+{
+	put_be32(key, org);
+	memcpy(key + KEY_ORG, about->bytes, UUID_SIZE);
+	put_be64(key + KEY_ORG + UUID_SIZE, no);
+}
+
 static inline struct slice
 slice_at(const void *p, size_t len)
 {
@@ -286,6 +315,14 @@ wr_text(struct buf *b, const char *text)
 
 	wr_le(b, len, 2);
 	buf_put(b, text, len);
+}
+
+/* A slice of any length below 4 GiB. */
+static inline void
+wr_bytes(struct buf *b, struct slice s)
+{
+	wr_le(b, s.len, 4);
+	buf_put(b, s.p, s.len);
 }
 
 /* Errors stick: after the first short read every other gives 0, and bad is looked at once. */

@@ -229,6 +229,7 @@ writer_run(struct txn *t, store_write_fn *fn, void *arg, struct err *err, int *f
 	if (*failed != 0)
 		return RC_INTERNAL;
 	errno = 0;
+	t->mail_put = false;
 	rc = fn(t, arg, err);
 	if (t->rc == 0 && rc == RC_OK)
 		orgtx_flush(t);
@@ -265,6 +266,8 @@ store_write_sound(struct store *s, store_write_fn *fn, void *arg, struct err *er
 		in_commit = mrc == 0 && rc == RC_OK;
 		if (in_commit)
 			mrc = writer_commit(t);
+		if (in_commit && mrc == 0 && t->mail_put && s->mail_fn != NULL)
+			s->mail_fn(s->mail_arg);
 		writer_end(t);
 		if (++s->written % CHECK_READERS == 0)
 			(void)mdb_reader_check(s->env, &dead);

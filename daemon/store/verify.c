@@ -551,6 +551,72 @@ verify_connections(struct verify *v)
 	}
 }
 
+/* ---- The outbox ---- */
+
+static bool
+verify_key(struct verify *v, enum table tab, const uint8_t *key, size_t len)
+{
+	MDB_val value;
+
+	return txn_get(v->t, tab, key, len, &value);
+}
+
+static void
+verify_mail(struct verify *v)
+{
+	struct outbox_entry e;
+	struct table_walk w;
+	struct org org;
+	uint8_t due[KEY_MAIL_DUE], about[KEY_MAIL_ORG];
+
+	if (!table_walk_open(&w, v, TAB_OUTBOX, 0))
+		return;
+	while (table_walk_next(&w)) {
+		if (w.key.mv_size != KEY_MAIL ||
+			!outbox_decode(slice_val(&w.value), get_be64(w.key.mv_data), &e)) {
+			problem(v, "the outbox has an entry that cannot be read");
+			continue;
+		}
+		if (e.org != 0 && !org_by_no(v->t, e.org, &org))
+			problem(v, "mail %" PRIu64 " belongs to org number %u, which is not there", e.no,
+				e.org);
+		key_mail_due(due, e.next_attempt, e.no);
+		if (verify_key(v, TAB_OUTBOXDUE, due, sizeof(due)) != (e.state == OUTBOX_WAITING))
+			problem(v, "mail %" PRIu64 " %s the list of what is due", e.no,
+				e.state == OUTBOX_WAITING ? "is missing from" : "is dead, yet in");
+		key_mail_org(about, e.org, &e.about, e.no);
+		if (!verify_key(v, TAB_OUTBOXORG, about, sizeof(about)))
+			problem(v, "mail %" PRIu64 " is missing from the list of its org", e.no);
+	}
+}
+
+/* Each key of a list ends with the number of a mail, and is the key that this mail has there. */
+static void
+verify_mail_list(struct verify *v, enum table tab, size_t key_len)
+{
+	uint8_t due[KEY_MAIL_DUE], about[KEY_MAIL_ORG];
+	struct outbox_entry e;
+	struct table_walk w;
+	const uint8_t *key;
+	uint64_t no;
+	MDB_val mail;
+
+	if (!table_walk_open(&w, v, tab, 0))
+		return;
+	while (table_walk_next(&w)) {
+		key = w.key.mv_data;
+		no = w.key.mv_size == key_len ? get_be64(key + key_len - KEY_MAIL) : 0;
+		if (no != 0 && txn_get(v->t, TAB_OUTBOX, key + key_len - KEY_MAIL, KEY_MAIL, &mail) &&
+			outbox_decode(slice_val(&mail), no, &e)) {
+			key_mail_due(due, e.next_attempt, e.no);
+			key_mail_org(about, e.org, &e.about, e.no);
+			if (memcmp(key, tab == TAB_OUTBOXDUE ? due : about, key_len) == 0)
+				continue;
+		}
+		problem(v, "the table %s leads to no such mail", store_tables[tab].name);
+	}
+}
+
 /* No table holds entries of an org that is not there. */
 static void
 verify_strays(struct verify *v, enum table tab)
@@ -614,6 +680,9 @@ verify_all(struct verify *v)
 	verify_tokens(v);
 	verify_token_numbers(v);
 	verify_connections(v);
+	verify_mail(v);
+	verify_mail_list(v, TAB_OUTBOXDUE, KEY_MAIL_DUE);
+	verify_mail_list(v, TAB_OUTBOXORG, KEY_MAIL_ORG);
 	for (int tab = TAB_FIRST_OF_ORG; tab <= TAB_LAST_OF_ORG; tab++)
 		verify_strays(v, (enum table)tab);
 	forgive(v);

@@ -73,6 +73,26 @@ one_listener_may_be_a_text(void **state)
 	config_free(c);
 }
 
+static void
+mail_servers_are_taken(void **state)
+{
+	static const char *const good[] = { "smtp://mail.example.com:587", "smtps://[::1]:465",
+		"SMTP://127.0.0.1:25/", "smtp://localhost", "smtp://[::1]" };
+	struct err err = ERR_INIT;
+	struct config *c;
+	char text[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		(void)snprintf(text, sizeof(text),
+			PLAIN "mail: { server = \"%s\"; from = \"a@b\"; };\n", good[i]);
+		assert_int_equal(load(text, &c, &err), RC_OK);
+		assert_string_equal(c->mail_server, good[i]);
+		assert_int_equal(c->mail_starttls, MAIL_TLS_REQUIRE);
+		config_free(c);
+	}
+}
+
 /* Each mistake, and what its message must hold: the line, the setting, the limit. */
 static const struct {
 	const char *text, *words[3];
@@ -102,6 +122,24 @@ static const struct {
 	{ "\nlisten = [ \"https://a:1\" ];\n", { ":2:", "tls.certificate" } },
 	{ PLAIN "token: { lifetime = 0; lifetime_max = 30; };\n",
 		{ ":2:", "token.lifetime", "30" } },
+	{ PLAIN "mail: { server = \"mail.example.com:25\"; from = \"a@b\"; };\n",
+		{ ":2:", "mail.server", "smtp://" } },
+	{ PLAIN "mail: { server = \"smtp://u:p@host\"; from = \"a@b\"; };\n",
+		{ ":2:", "mail.server", "smtp://" } },
+	{ PLAIN "mail: { server = \"smtp://host:0\"; from = \"a@b\"; };\n",
+		{ ":2:", "mail.server", "smtp://" } },
+	{ PLAIN "mail: { server = \"smtp://\"; from = \"a@b\"; };\n",
+		{ ":2:", "mail.server", "smtp://" } },
+	{ PLAIN "mail: { server = \"smtp://host/other\"; from = \"a@b\"; };\n",
+		{ ":2:", "mail.server", "smtp://" } },
+	{ PLAIN "mail: { server = \"smtp://host:25\"; };\n", { ":2:", "mail.from" } },
+	{ PLAIN "mail: { server = \"smtp://h\"; from = \"a@b\"; user = \"u\"; };\n",
+		{ ":2:", "mail.password_file" } },
+	{ PLAIN "mail: { server = \"smtp://h\"; from = \"a@b\"; user = \"u\";\n"
+		"password_file = \"/p\"; starttls = \"try\"; };\n",
+		{ ":2:", "mail.user", "TLS" } },
+	{ PLAIN "mail: { retry_first = 60; retry_max = 30; };\n",
+		{ ":2:", "mail.retry_first", "30" } },
 	{ PLAIN "gzip = true\nworkers == 2;\n", { ":3:" } },
 	{ PLAIN "tls = 5;\n", { ":2:", "\"tls\"" } },
 };
@@ -251,6 +289,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_arrive),
 		cmocka_unit_test(one_listener_may_be_a_text),
+		cmocka_unit_test(mail_servers_are_taken),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(a_missing_file_is_named),
 		cmocka_unit_test(the_example_is_the_defaults),
