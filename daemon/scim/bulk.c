@@ -139,6 +139,7 @@ undo_dangling(struct bulk_write *b, struct orgtx *o)
 	struct writer w = writer_of(b->write.rq);
 	bool again = true;
 
+	w.actor.kind = ACTOR_SYSTEM;
 	w.actor.connection = 0; /* what is taken back is no removal for the guard */
 	while (again) {
 		again = false;

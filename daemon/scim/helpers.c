@@ -68,14 +68,35 @@ check_media_type(const struct request *rq, struct err *err)
 	return RC_OK;
 }
 
+/* "127.0.0.1:4711" and "[::1]:4711" without the port. */
+static void
+peer_address(const char *peer, char out[ACTOR_PEER])
+{
+	struct slice s = slice_of(peer);
+
+	while (s.len > 0 && s.p[s.len - 1] != ':')
+		s.len--;
+	s.len -= s.len > 0;
+	if (s.len > 1 && s.p[0] == '[' && s.p[s.len - 1] == ']')
+		s = (struct slice){ s.p + 1, s.len - 2 };
+	if (s.len >= ACTOR_PEER)
+		s.len = ACTOR_PEER - 1;
+	memcpy(out, s.p, s.len);
+	out[s.len] = '\0';
+}
+
 struct writer
 writer_of(const struct request *rq)
 {
-	return (struct writer){ .actor = { .door = DOOR_SCIM,
-					.connection = rq->caller.connection,
-					.token = rq->caller.token,
-					.now = rq->now },
+	struct writer w = { .actor = { .door = DOOR_SCIM,
+				    .connection = rq->caller.connection,
+				    .token = rq->caller.token,
+				    .now = rq->now,
+				    .kind = ACTOR_CONNECTION },
 		.dialect = rq->caller.dialect };
+
+	peer_address(rq->x->peer, w.actor.peer);
+	return w;
 }
 
 struct read_options

@@ -114,6 +114,10 @@ edges_drop_side(struct orgtx *o, enum edge_direction d, uint64_t row)
 		for (size_t i = 0; i < n; i++) {
 			if (!edge_del(o, directions[d].mirror, others[i], row))
 				(void)txn_ok(o->t, MDB_CORRUPTED);
+			/* Whom a group held goes without saying when the group goes; which groups
+			 * lost a member does not when the member goes. */
+			if (d == EDGE_GROUPS)
+				change_note_edge(o, CHANGE_EDGE_REMOVE, others[i], row);
 		}
 		after = others[n - 1];
 		dropped += n;

@@ -205,6 +205,7 @@ org_stat_decode(struct slice value, struct org_stat *out)
 {
 	struct rd r = { value.p, value.len, false };
 	uint64_t count, rows;
+	struct slice head;
 
 	*out = (struct org_stat){ 0 };
 	out->revision = rd_le(&r, 8);
@@ -213,6 +214,9 @@ org_stat_decode(struct slice value, struct org_stat *out)
 	out->edges = rd_le(&r, 8);
 	out->next_connection = (uint32_t)rd_le(&r, 4);
 	out->next_token = (uint32_t)rd_le(&r, 4);
+	head = rd_bytes(&r, JOURNAL_HASH);
+	if (!r.bad)
+		memcpy(out->head, head.p, JOURNAL_HASH);
 	count = rd_le(&r, 1);
 	for (uint64_t i = 0; i < count; i++) {
 		rows = rd_le(&r, 8);
@@ -235,6 +239,7 @@ orgtx_put_stat(struct txn *t, uint32_t org, const struct org_stat *stat)
 	wr_le(&b, stat->edges, 8);
 	wr_le(&b, stat->next_connection, 4);
 	wr_le(&b, stat->next_token, 4);
+	buf_put(&b, stat->head, JOURNAL_HASH);
 	wr_le(&b, TYPE_COUNT, 1);
 	for (int i = 0; i < TYPE_COUNT; i++)
 		wr_le(&b, stat->rows[i], 8);

@@ -103,6 +103,11 @@ store_meta_check(
 			"the store in %s has format %u, and this rosterd knows formats up to %d: "
 			"it takes a newer rosterd to open it",
 			name, format, STORE_FORMAT);
+	if (format < STORE_FORMAT)
+		return fail(err, RC_CONFLICT, "",
+			"the store in %s has format %u, of a rosterd before its first release; this one begins with format %d: "
+			"export the organisations with that rosterd, and import them here",
+			name, format, STORE_FORMAT);
 	key = val_text(meta_secret);
 	if (mdb_get(mdb, meta, &key, &value) != 0 || value.mv_size != STORE_SECRET)
 		return fail(err, RC_INTERNAL, "", "the store in %s has lost its secret", name);

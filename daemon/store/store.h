@@ -20,10 +20,22 @@
  *   journal   org | revision                   entry
  *
  * An entry of the journal (integers little-endian):
- *   u8 layout version (1) | u8 door | u32 connection | u32 token | i64 ticks | changes
+ *   u8[32] SHA-256 of all bytes of the entry before it (zeros in the first) | u8 layout version (2) |
+ *   u8 flags (1: subject, 2: index) | u8 door | u8 kind of actor | u32 connection | u32 token | i64 ticks |
+ *   u8[16] subject, when flagged | u8 length | peer | u8 length | action and a NUL (length 0: none) | changes |
+ *   index, when flagged
  *   change = u8 kind | u64 row | what the kind adds:
- *            create, replace: u32 length | packed record;  delete: nothing (its edges go with it);
+ *            create: u32 length | packed record;
+ *            replace: u64 revision of the record that it replaced | u32 length | packed record;
+ *            delete: u64 revision of the record that went (the edges of a group to its members go with it; those that lead to it from
+ *            the groups that hold it are noted before);
  *            edge added, edge removed: u64 member row (row is the group's)
+ *   index  = (u64 row | u32 where the change begins in the entry) for each create, replace and delete, sorted, | u32 how many:
+ *            entries of many records have one, so that finding what a record was does not mean reading all of them
+ * The chain of hashes ends in org_stat.head: whoever knows the head of a day can tell later whether anything up to that day was changed.
+ *
+ * Org number 0 (ORG_PLATFORM) holds the platform's own records in the same tables, with a journal of its own; it has no entry in org and
+ * orgname, so no key leads to it.
  *
  * Errors of the store are sticky in a transaction: after the first failure its calls do nothing, look-ups find nothing, and
  * txn_rc() (or the commit) tells. "Not there" is not a failure. Slices from the store are borrowed until the
@@ -83,7 +95,9 @@ enum rc txn_rc(const struct txn *t);
 
 /* ---- Organisations, connections, tokens (platform level) ---- */
 
-enum { ORG_KEY_MAX = 63, NAME_MAX_BYTES = 200 };
+enum { ORG_KEY_MAX = 63, NAME_MAX_BYTES = 200, JOURNAL_HASH = 32 /* SHA-256 */ };
+
+#define ORG_PLATFORM UINT32_C(0)
 
 enum org_state { ORG_ACTIVE, ORG_SUSPENDED, ORG_DELETED /* being removed from the tables */ };
 
@@ -102,6 +116,7 @@ struct org_stat {
 	uint64_t active_users;
 	uint64_t edges;
 	uint32_t next_connection, next_token; /* numbers are not given twice */
+	uint8_t head[JOURNAL_HASH]; /* hash of the newest journal entry; zeros: none */
 };
 
 bool org_by_key(struct txn *t, struct slice key, struct org *out);
@@ -227,10 +242,25 @@ bool record_get(struct orgtx *o, uint64_t row, struct record *out);
 
 enum door { DOOR_SCIM = 1, DOOR_CONTROL = 2 };
 
+enum actor_kind {
+	ACTOR_OPERATOR,
+	ACTOR_CONNECTION,
+	ACTOR_SERVICE, /* a product */
+	ACTOR_PERSON,
+	ACTOR_KEY,     /* an API key of the org */
+	ACTOR_SYSTEM,  /* rosterd itself */
+};
+
+enum { ACTOR_PEER = 48, ACTOR_ACTION_MAX = 63 };
+
 struct actor {
 	enum door door;
 	uint32_t connection, token; /* numbers within the org; 0 where there is none (the operator) */
 	int64_t now;                /* ticks */
+	enum actor_kind kind;
+	struct uuid subject;        /* the member or person who acted; zeros: none */
+	char peer[ACTOR_PEER];      /* the address that it came from, without the port; "" on the control socket */
+	const char *action;         /* "invitation.accept", at most ACTOR_ACTION_MAX bytes; NULL: told by the changes. Borrowed */
 };
 
 /* Opens a change (one at a time in a transaction) and returns its revision: what goes into the records that it writes. A change that ends with nothing done leaves no
@@ -289,21 +319,53 @@ enum change_kind { CHANGE_CREATE = 1, CHANGE_REPLACE, CHANGE_DELETE, CHANGE_EDGE
 
 struct journal_entry {
 	uint64_t revision;
-	struct actor actor;
+	struct actor actor;   /* its action is borrowed */
 	struct slice changes; /* borrowed; read with journal_next_change() */
+	struct slice bytes;   /* borrowed: all of it */
 };
 
 struct change {
 	enum change_kind kind;
 	uint64_t row, member; /* member: of edges */
+	uint64_t was;         /* of replaces and deletes: the revision of the record that was there */
 	struct slice packed;  /* of creates and replaces */
+	const char *at;       /* where it begins in the entry */
 };
 
 bool journal_get(struct orgtx *o, uint64_t revision, struct journal_entry *out);
 bool journal_next_change(struct slice *changes, struct change *out, bool *bad);
+/* The packed record that a replace or delete of this entry found; borrowed. false: the journal does not have it. */
+bool journal_old(struct orgtx *o, const struct journal_entry *entry, const struct change *change, struct slice *packed);
 /* Does what the entry says to an org that stands at the revision before it, journal included: all that is needed to
- * reproduce the state. CONFLICT when the org stands elsewhere. */
+ * reproduce the state. CONFLICT when the org stands elsewhere, or came there by another journal. */
 enum rc journal_apply(struct orgtx *o, const struct journal_entry *entry, struct err *err) MUSTCHECK;
+
+/* Whether a journal is what it was: each entry there, none altered, the end where the org stands. With an anchor (a revision and the
+ * head's hash at that time, kept elsewhere) also whether all up to there is what it was then: against who rewrites the whole chain, only an
+ * anchor helps. */
+enum journal_fault {
+	JOURNAL_SOUND,
+	JOURNAL_MISSING, /* the entry at fault is not there */
+	JOURNAL_ALTERED, /* it is not the one that the next one followed */
+	JOURNAL_CUT,     /* the journal ends before it */
+	JOURNAL_BEYOND,  /* it comes after the end that the org knows */
+};
+
+struct journal_check {
+	uint64_t anchor_revision; /* 0: no anchor */
+	uint8_t anchor[JOURNAL_HASH];
+	/* What was found so far. Zero to begin. */
+	uint64_t revision;           /* of the last entry that was looked at */
+	uint8_t hash[JOURNAL_HASH];  /* its */
+	bool done;
+	enum journal_fault fault;
+	uint64_t fault_revision;
+	char text[200]; /* what is wrong, for people */
+};
+
+/* Looks at the next entries, some ten megabytes of them: call it in one transaction after another until it is done. false: a fault was found, and
+ * it is done. A failure of the store shows in txn_rc(). */
+bool journal_verify(struct orgtx *o, struct journal_check *check);
 
 /* ---- Care ---- */
 

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "daemon/store/store.h"
 
-enum { STORE_FORMAT = 1, STORE_SECRET = 32 };
+enum { STORE_FORMAT = 2, STORE_SECRET = 32 };
 
 /* One row a table: constant, name in the file, flags. Keys of the tables from TAB_STAT to TAB_JOURNAL begin with the org's
  * number, except TAB_TOKEN's. */
@@ -147,7 +147,11 @@ struct txn {
 	struct index_walk *walks;
 	uint64_t writes;
 	bool mail_put;      /* something was put into the outbox */
-	struct buf changes; /* of the open change */
+	struct buf changes; /* the entry of the open change */
+	struct buf rows;    /* where in it the records are: struct journal_row */
+	size_t head_len;    /* where its changes begin */
+	struct evp_md_ctx_st *hash_ctx; /* made when needed */
+	struct evp_md_st *sha256;
 };
 
 struct txn *txn_new(struct store *s, bool write);
@@ -203,9 +207,14 @@ void record_insert(struct orgtx *o, uint64_t row, struct slice packed);
 bool record_is_active(const struct store *s, const struct record *r);
 
 /* Notes a change for the entry of the open change. */
-void change_note_record(struct orgtx *o, enum change_kind kind, uint64_t row, struct slice packed);
+void change_note_record(struct orgtx *o, enum change_kind kind, uint64_t row, uint64_t was, struct slice packed);
 void change_note_edge(struct orgtx *o, enum change_kind kind, uint64_t group, uint64_t member);
 bool journal_decode(struct slice value, uint64_t revision, struct journal_entry *out);
+/* All bytes of an entry. */
+void journal_hash(struct txn *t, struct slice bytes, uint8_t out[JOURNAL_HASH]);
+/* Whether an entry names this one as the entry before it. */
+bool journal_follows(struct slice bytes, const uint8_t before[JOURNAL_HASH]);
+void journal_hash_free(struct txn *t);
 
 /* Removes the edges of a record, both ways; returns how many. */
 uint64_t edges_drop(struct orgtx *o, uint64_t row);

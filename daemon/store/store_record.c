@@ -178,7 +178,7 @@ record_insert(struct orgtx *o, uint64_t row, struct slice packed)
 	rec_put(o, row, packed);
 	index_change(o, row, NULL, 0, entries, n);
 	count_new(o, &r, row);
-	change_note_record(o, CHANGE_CREATE, row, packed);
+	change_note_record(o, CHANGE_CREATE, row, 0, packed);
 }
 
 uint64_t
@@ -215,7 +215,7 @@ record_replace(struct orgtx *o, uint64_t row, struct slice packed)
 	o->dirty = true;
 	index_change(o, row, old_entries, old_n, new_entries, new_n);
 	rec_put(o, row, packed);
-	change_note_record(o, CHANGE_REPLACE, row, packed);
+	change_note_record(o, CHANGE_REPLACE, row, old.revision, packed);
 }
 
 uint64_t
@@ -226,13 +226,14 @@ record_delete(struct orgtx *o, uint64_t row)
 	uint8_t key[KEY_ID];
 	struct slice *entries;
 	struct record r;
-	uint64_t edges;
+	uint64_t edges, was;
 	size_t n;
 
 	assert(o->in_change);
 	arena_clear(a);
 	if (!record_get(o, row, &r))
 		return damaged(o);
+	was = r.revision;
 	entries = index_entries(a, o, &r, &n);
 	stat->rows[r.type->code]--;
 	stat->active_users -= record_is_active(o->t->s, &r);
@@ -245,7 +246,7 @@ record_delete(struct orgtx *o, uint64_t row)
 	edges = edges_drop(o, row);
 	key_row(key, o->org, row);
 	(void)txn_del(o->t, TAB_REC, slice_at(key, KEY_ROW), (struct slice){ NULL, 0 });
-	change_note_record(o, CHANGE_DELETE, row, (struct slice){ NULL, 0 });
+	change_note_record(o, CHANGE_DELETE, row, was, (struct slice){ NULL, 0 });
 	return edges;
 }
 
@@ -335,7 +336,7 @@ record_create_many(
 		id_put(o, &r.id, rows[i]);
 		rec_put(o, rows[i], packed[i]);
 		count_new(o, &r, rows[i]);
-		change_note_record(o, CHANGE_CREATE, rows[i], packed[i]);
+		change_note_record(o, CHANGE_CREATE, rows[i], 0, packed[i]);
 	}
 	many_put(o, &m);
 	arena_free(m.keys);

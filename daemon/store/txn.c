@@ -64,6 +64,8 @@ txn_free(struct txn *t)
 	arena_free(t->arena);
 	arena_free(t->scratch);
 	buf_release(&t->changes);
+	buf_release(&t->rows);
+	journal_hash_free(t);
 	free(t);
 }
 
@@ -189,6 +191,9 @@ writer_end(struct txn *t)
 	if (t->changes.cap > CHANGES_KEEP)
 		buf_release(&t->changes);
 	buf_clear(&t->changes);
+	if (t->rows.cap > CHANGES_KEEP)
+		buf_release(&t->rows);
+	buf_clear(&t->rows);
 }
 
 int

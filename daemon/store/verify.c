@@ -37,7 +37,9 @@ problem(struct verify *v, const char *fmt, ...)
 	v->result->problems++;
 	if (v->p == NULL || v->p->problem == NULL)
 		return;
-	if (v->org.no != 0)
+	if (v->o != NULL && v->org.no == ORG_PLATFORM)
+		at = snprintf(text, sizeof(text), "platform: ");
+	else if (v->org.no != 0)
 		at = snprintf(text, sizeof(text), "org %s: ", v->org.key);
 	va_start(ap, fmt);
 	(void)vsnprintf(text + at, sizeof(text) - (size_t)at, fmt, ap);
@@ -326,7 +328,8 @@ verify_edge(struct verify *v, uint64_t group, uint64_t member)
 	char a[UUID_TEXT + 1], b[UUID_TEXT + 1];
 	uint8_t key[KEY_ROW];
 
-	if (row_type(group) != TYPE_GROUP || !row_is_there(v, group))
+	/* On the platform organisations hold people. */
+	if ((row_type(group) != TYPE_GROUP && v->org.no != ORG_PLATFORM) || !row_is_there(v, group))
 		problem(v, "an edge leads from %s, which is no group, to %s", row_text(v, group, a),
 			row_text(v, member, b));
 	if (!row_is_there(v, member))
@@ -378,7 +381,7 @@ verify_journal(struct verify *v)
 	struct change change;
 	struct table_walk w;
 	uint64_t revision;
-	bool bad;
+	bool bad, gap;
 
 	if (!table_walk_open(&w, v, TAB_JOURNAL, KEY_ORG))
 		return;
@@ -389,10 +392,14 @@ verify_journal(struct verify *v)
 			continue;
 		}
 		revision = get_be64((const uint8_t *)w.key.mv_data + KEY_ORG);
-		if (revision != v->seen.revision + 1)
+		if ((gap = revision != v->seen.revision + 1))
 			problem(v, "the journal goes from revision %" PRIu64 " to %" PRIu64,
 				v->seen.revision, revision);
 		v->seen.revision = revision;
+		if (!gap && !journal_follows(slice_val(&w.value), v->seen.head))
+			problem(v, "journal entry %" PRIu64 " does not follow from the one before it: one of them was altered",
+				revision);
+		journal_hash(v->t, slice_val(&w.value), v->seen.head);
 		bad = !journal_decode(slice_val(&w.value), revision, &entry);
 		while (!bad && journal_next_change(&entry.changes, &change, &bad))
 			;
@@ -426,10 +433,26 @@ verify_stat(struct verify *v)
 	if (stat->revision != v->seen.revision)
 		problem(v, "the org stands at revision %" PRIu64 ", its journal ends with %" PRIu64,
 			stat->revision, v->seen.revision);
+	else if (memcmp(stat->head, v->seen.head, JOURNAL_HASH) != 0)
+		problem(v, "journal entry %" PRIu64 ", the newest, is not the one that the org knows: it was altered",
+			stat->revision);
 	if (stat->next_row < v->seen.next_row)
 		problem(v, "the counter of rows says %" PRIu64 ", though row %" PRIu64 " is taken",
 			stat->next_row, v->seen.next_row - 1);
 	r->edges += v->seen.edges;
+}
+
+/* Records or journal entries. */
+static bool
+has_entries(struct verify *v, uint32_t org)
+{
+	MDB_val found, value;
+	uint8_t key[KEY_ORG];
+	struct slice prefix = slice_at(key, sizeof(key));
+
+	put_be32(key, org);
+	return txn_first(v->t, TAB_REC, prefix, KEY_ORG, &found, &value) ||
+	       txn_first(v->t, TAB_JOURNAL, prefix, KEY_ORG, &found, &value);
 }
 
 static void
@@ -443,8 +466,12 @@ verify_org(struct verify *v)
 	v->seen = (struct org_stat){ .next_row = 1 };
 	v->index_entries = v->index_missing = 0;
 	put_be32(key, v->org.no);
-	if (!txn_get(v->t, TAB_STAT, key, sizeof(key), &value))
+	if (!txn_get(v->t, TAB_STAT, key, sizeof(key), &value)) {
+		/* A platform that nothing was written to has none. */
+		if (v->org.no == ORG_PLATFORM && !has_entries(v, ORG_PLATFORM))
+			return;
 		problem(v, "the org has no counters");
+	}
 	(void)orgtx_stat(v->o);
 	forgive(v);
 	verify_records(v);
@@ -495,7 +522,9 @@ verify_tokens(struct verify *v)
 			problem(v, "the table of tokens has an entry that cannot be read");
 			continue;
 		}
-		if (!org_by_no(v->t, token.org, &org))
+		if (token.org == ORG_PLATFORM)
+			; /* a person's, a product's or an operator's: no connection's */
+		else if (!org_by_no(v->t, token.org, &org))
 			problem(v, "token %u belongs to org number %u, which is not there",
 				token.no, token.org);
 		else if (org.state != ORG_DELETED && token.connection != 0 &&
@@ -636,7 +665,7 @@ verify_strays(struct verify *v, enum table tab)
 			return;
 		}
 		no = get_be32(found.mv_data);
-		if (!org_by_no(v->t, no, &org))
+		if (no != ORG_PLATFORM && !org_by_no(v->t, no, &org))
 			problem(v, "the table %s has entries of org number %u, which is not there",
 				store_tables[tab].name, no);
 		if (no++ == UINT32_MAX)
@@ -663,6 +692,9 @@ verify_all(struct verify *v)
 	struct org org = { .no = 0 }, named;
 
 	v->total = entries_total(v->t);
+	verify_org(v);
+	v->o = NULL;
+	forgive(v);
 	while (org_next(v->t, org.no, &org)) {
 		step(v);
 		v->result->orgs++;
@@ -673,6 +705,7 @@ verify_all(struct verify *v)
 		if (org.state != ORG_DELETED)
 			verify_org(v);
 		v->org = (struct org){ .no = 0 };
+		v->o = NULL;
 		forgive(v);
 	}
 	forgive(v);

@@ -56,7 +56,7 @@ write_or_die(struct bench *b, store_write_fn *fn)
 	}
 }
 
-static const struct actor actor = { DOOR_CONTROL, 0, 0, 1 };
+static const struct actor actor = { .door = DOOR_CONTROL, .now = 1 };
 
 static enum rc
 make_org(struct txn *t, void *arg, struct err *err)

@@ -44,7 +44,7 @@ struct writer {
 	struct buf packed;
 };
 
-static const struct actor actor = { DOOR_SCIM, 0, 0, 1 };
+static const struct actor actor = { .door = DOOR_SCIM, .now = 1 };
 
 static enum rc
 make_org(struct txn *t, void *arg, struct err *err)

@@ -18,7 +18,7 @@ struct list {
 	uint64_t seed;
 };
 
-static const struct actor actor = { DOOR_SCIM, 0, 0, 1 };
+static const struct actor actor = { .door = DOOR_SCIM, .now = 1 };
 
 static enum rc
 make_list(struct txn *t, void *arg, struct err *err)

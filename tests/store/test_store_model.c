@@ -239,7 +239,8 @@ one_change(struct world *w, struct txn *t)
 	size_t org = pick(w, ORGS);
 	struct morg *m = &w->orgs[org];
 	struct orgtx *o = orgtx_open(t, m->no);
-	struct actor actor = { DOOR_SCIM, 1 + (uint32_t)pick(w, 5), 7, 123456 };
+	struct actor actor = { .door = DOOR_SCIM, .connection = 1 + (uint32_t)pick(w, 5), .token = 7, .now = 123456,
+		.kind = ACTOR_CONNECTION, .peer = "2001:db8::1" };
 	uint64_t was = orgtx_stat(o)->revision, revision = change_begin(o, &actor);
 
 	assert_int_equal(was, m->revision);
@@ -602,7 +603,7 @@ static enum rc
 wipe(struct txn *t, void *arg, struct err *err)
 {
 	struct world *w = arg;
-	struct actor actor = { DOOR_CONTROL, 0, 0, 9 };
+	struct actor actor = { .door = DOOR_CONTROL, .now = 9, .subject = fixture_id(9), .action = "org.wipe" };
 
 	(void)err;
 	for (int i = 0; i < ORGS; i++) {
@@ -628,6 +629,37 @@ struct replay {
 	struct world *w;
 };
 
+/* The record that each replace and delete found is the last one that the journal says before, by a plain walk backwards. */
+static void
+check_old(struct orgtx *o, const struct journal_entry *entry)
+{
+	struct slice changes = entry->changes, got;
+	struct change c, before;
+	bool bad = false;
+
+	for (uint64_t n = 0; journal_next_change(&changes, &c, &bad); n++) {
+		struct slice want = { NULL, 0 };
+
+		if (c.kind != CHANGE_REPLACE && c.kind != CHANGE_DELETE) {
+			assert_false(journal_old(o, entry, &c, &got));
+			continue;
+		}
+		for (uint64_t r = entry->revision; r > 0 && want.p == NULL; r--) {
+			struct journal_entry e;
+			struct slice all;
+
+			assert_true(journal_get(o, r, &e));
+			all = e.changes;
+			while (journal_next_change(&all, &before, &bad) && (r != entry->revision || before.at < c.at))
+				if (before.row == c.row && before.packed.p != NULL)
+					want = before.packed;
+		}
+		assert_true(journal_old(o, entry, &c, &got));
+		assert_true(slice_eq(want, got));
+	}
+	assert_false(bad);
+}
+
 static enum rc
 replay_all(struct txn *t, void *arg, struct err *err)
 {
@@ -647,6 +679,14 @@ replay_all(struct txn *t, void *arg, struct err *err)
 			assert_int_equal(entry.actor.token, entry.actor.door == DOOR_SCIM ? 7 : 0);
 			assert_in_range(entry.actor.connection + 1,
 				entry.actor.door == DOOR_SCIM ? 2 : 1, 6);
+			assert_int_equal(entry.actor.kind,
+				entry.actor.door == DOOR_SCIM ? ACTOR_CONNECTION : ACTOR_OPERATOR);
+			assert_string_equal(entry.actor.peer, entry.actor.door == DOOR_SCIM ? "2001:db8::1" : "");
+			if (entry.actor.door == DOOR_SCIM)
+				assert_null(entry.actor.action);
+			else
+				assert_string_equal(entry.actor.action, "org.wipe");
+			check_old(from, &entry);
 			rc = journal_apply(to, &entry, err);
 			if (rc == RC_OK && revision == 2) {
 				struct err again = ERR_INIT;

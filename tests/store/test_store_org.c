@@ -19,7 +19,7 @@ struct place {
 	uint32_t orgs[3];
 };
 
-static const struct actor actor = { DOOR_CONTROL, 0, 0, 1 };
+static const struct actor actor = { .door = DOOR_CONTROL, .now = 1 };
 
 static void
 place_open(struct place *p)
@@ -360,7 +360,7 @@ raise_format(struct txn *t, void *arg, struct err *err)
 {
 	(void)arg;
 	(void)err;
-	txn_put(t, TAB_META, "format", 6, "\x02\0\0\0", 4);
+	txn_put(t, TAB_META, "format", 6, "\x03\0\0\0", 4);
 	return RC_OK;
 }
 
@@ -379,8 +379,8 @@ a_newer_format_is_refused_with_both_numbers(void **state)
 	options.directory = p.dir;
 	assert_int_equal(store_open(&options, &s, &err), RC_CONFLICT);
 	assert_null(s);
-	assert_non_null(strstr(err.detail, "format 2"));
-	assert_non_null(strstr(err.detail, "up to 1"));
+	assert_non_null(strstr(err.detail, "format 3"));
+	assert_non_null(strstr(err.detail, "up to 2"));
 	fixture_dir_remove(p.dir);
 }
 

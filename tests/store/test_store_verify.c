@@ -50,7 +50,7 @@ make_scene(struct txn *t, void *arg, struct err *err)
 {
 	struct org org = { .state = ORG_ACTIVE, .key = "acme", .name = "Acme" };
 	struct org other = { .state = ORG_ACTIVE, .key = "other", .name = "Other" };
-	static const struct actor actor = { DOOR_SCIM, 1, 1, 60 };
+	static const struct actor actor = { .door = DOOR_SCIM, .connection = 1, .token = 1, .now = 60 };
 	struct scene *s = arg;
 	struct orgtx *o;
 
