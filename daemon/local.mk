@@ -13,6 +13,24 @@ libstore_a_SOURCES = \
 	daemon/store/txn.c \
 	daemon/store/verify.c
 
+# Builders of mails, pure: they know neither store nor network.
+noinst_LIBRARIES += libmail.a
+libmail_a_SOURCES = \
+	daemon/mail/embed.c \
+	daemon/mail/mail.c daemon/mail/mail.h \
+	daemon/mail/template.c daemon/mail/template.h
+libmail_a_CPPFLAGS = $(AM_CPPFLAGS) -DMAIL_TEMPLATES='"$(top_srcdir)/daemon/mail/templates/"' \
+	-DMAIL_LIST='M(invitation) M(confirmation) M(test)'
+MAIL_TEMPLATE_FILES = \
+	daemon/mail/templates/confirmation.html \
+	daemon/mail/templates/confirmation.txt \
+	daemon/mail/templates/invitation.html \
+	daemon/mail/templates/invitation.txt \
+	daemon/mail/templates/test.html \
+	daemon/mail/templates/test.txt
+EXTRA_DIST += $(MAIL_TEMPLATE_FILES)
+daemon/mail/libmail_a-embed.$(OBJEXT): $(MAIL_TEMPLATE_FILES)
+
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/auth.c daemon/auth.h \

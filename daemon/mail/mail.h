@@ -24,7 +24,7 @@ struct mail_invitation {
 	struct slice role;    /* title, as people read it */
 	struct slice message; /* the inviter's words; empty: none */
 	struct slice accept_url, decline_url; /* https:// or http:// */
-	int64_t expires;      /* ticks */
+	int64_t expires;      /* ticks; 0: never */
 };
 enum rc mail_render_invitation(struct arena *a, const struct mail_invitation *in, struct mail *out,
 	struct err *err) MUSTCHECK;

@@ -25,3 +25,10 @@ tests_daemon_test_auth_SOURCES = tests/daemon/test_auth.c tests/store/fixture.c 
 tests_daemon_test_auth_LDADD = libdaemon.a libstore.a libschema.a libbase.a $(LMDB_LIBS) $(JANSSON_LIBS) \
 	$(OPENSSL_LIBS) $(UNISTRING_LIBS) $(CMOCKA_LIBS)
 endif
+
+# Mail: the builders alone.
+if HAVE_CMOCKA
+check_PROGRAMS += tests/daemon/test_mail
+tests_daemon_test_mail_SOURCES = tests/daemon/test_mail.c tests/daemon/check.h
+tests_daemon_test_mail_LDADD = libmail.a libschema.a libbase.a $(UNISTRING_LIBS) $(CMOCKA_LIBS)
+endif
