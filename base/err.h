@@ -25,6 +25,7 @@
 	X(INVALID_CURSOR, 400, "invalidCursor") \
 	X(EXPIRED_CURSOR, 400, "expiredCursor") \
 	X(INVALID_COUNT, 400, "invalidCount") \
+	X(MOVED, 308, NULL) \
 	X(BAD_REQUEST, 400, NULL) \
 	X(UNAUTHORIZED, 401, NULL) \
 	X(FORBIDDEN, 403, NULL) \

@@ -1,54 +1,80 @@
 /* Who is asking: bearer tokens (RFC 6750), looked up by their SHA-256.
  *
  * A token is "rst_" and the base64url of 32 random bytes; the store has only its hash. Each worker
- * keeps the tokens it saw last with what they open; all are forgotten when auth_changed() is
- * called, which whoever changed an org, a connection or a token does after the commit: a token that
- * was revoked is dead when the command that revoked it returns. */
+ * keeps the tokens it saw last with what they are, and forgets them all when store_epoch() rises: a
+ * token that was revoked is dead when the command that revoked it returns. Nothing else is kept:
+ * whether a person is a member, and which orgs a service may enter, is read in the same transaction
+ * as the answer, every time. */
 #ifndef DAEMON_AUTH_H
 #define DAEMON_AUTH_H
 
 #include "daemon/committer.h"
 #include "daemon/store/store.h"
 
-enum { TOKEN_TEXT = 47 }; /* characters of a token */
+enum { TOKEN_TEXT = 47 /* characters of a token */, PEER_MAX = 56 };
+
+enum caller_kind {
+	CALLER_CONNECTION, /* within its org */
+	CALLER_KEY,        /* acts as the member that owns it, within its org and its permissions */
+	CALLER_PERSON,     /* acts as the person's member in any org; on the platform as the person */
+	CALLER_SERVICE,    /* with its own permissions in the orgs that it names */
+	CALLER_OPERATOR,
+};
 
 struct caller {
-	uint32_t org, connection,
-		token;       /* numbers; connection and token are numbers within the org */
-	uint64_t generation; /* auth's: for auth_still() */
+	enum caller_kind kind;
+	uint32_t org; /* that is asked for; ORG_PLATFORM: the platform's base */
+	uint32_t connection, token; /* numbers in token_org; token 0: the control door */
+	uint32_t token_org;         /* where the token is kept */
+	uint64_t token_row;         /* of the Token record in token_org; 0: none */
+	uint64_t person;            /* row in ORG_PLATFORM; 0: none */
+	uint64_t member;            /* row of the User in org; 0: none */
+	uint64_t generation;        /* auth's: for auth_still() */
+	uint64_t request_rate;      /* the org's own limit of requests a second; 0: the server's */
 	enum dialect dialect;
-	char org_key[ORG_KEY_MAX + 1];
+	char org_key[ORG_KEY_MAX + 1]; /* of org; "" on the platform's base */
+	char peer[PEER_MAX];           /* address that the request came from, for the journal; the door fills it */
 };
 
 struct auth;
 
-/* The committer writes down when tokens were last used, at most once a minute; NULL: nobody does.
- */
-enum rc auth_new(unsigned workers, struct committer *committer, struct auth **out,
-	struct err *err) MUSTCHECK;
+struct auth_options {
+	unsigned workers;
+	const struct store *store;
+	const struct schema_set *schema;
+	struct committer *committer; /* writes down when tokens were last used, at most once a minute;
+					NULL: nobody does */
+	const struct model_set *models; /* for the orgs' request rates; NULL: only an org's own */
+};
+
+enum rc auth_new(const struct auth_options *options, struct auth **out, struct err *err) MUSTCHECK;
 /* Writes what is not written yet; the committer must still run. */
 void auth_free(struct auth *a);
 
-/* authorization: the header's value (p NULL when absent). org_key: whose base is asked for. now:
- * ticks (100 ns since 1970). reader: begun; it may be renewed within, so call this before anything
- * is borrowed from it. UNAUTHORIZED: no token, an unknown or an expired one (answer with
- * WWW-Authenticate: auth_challenge()). NOT_FOUND: another org's base, whether that org exists or
- * not. FORBIDDEN: the org is suspended. */
+/* authorization: the header's value (p NULL when absent). org_key: whose base is asked for, p NULL:
+ * the platform's. now: ticks (100 ns since 1970). reader: begun; it may be renewed within, so call
+ * this before anything is borrowed from it.
+ * UNAUTHORIZED: no token, an unknown or an expired one (answer with WWW-Authenticate:
+ * auth_challenge()). NOT_FOUND: a base that is not for this token, whether that org exists or not.
+ * FORBIDDEN: the org is suspended. MOVED: the org has another key now (out->org_key) and the caller
+ * may enter it. */
 enum rc auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
 	struct slice org_key, int64_t now, struct caller *out, struct err *err) MUSTCHECK;
 
-/* In the write transaction that carries out what a caller asked for before: its org or token may be
- * gone by now. Errors as above. */
+/* In the write transaction that carries out what a caller asked for before: its org, its token or
+ * its membership may be gone by now. Errors as above. */
 enum rc auth_still(
 	struct auth *a, struct txn *t, const struct caller *c, struct err *err) MUSTCHECK;
+
+/* The operator at the control door. */
+void caller_init_control(struct caller *c, uint32_t org);
+
+/* "connection", "key", "person", "service", "operator". */
+const char *caller_kind_name(enum caller_kind kind);
 
 /* `Bearer realm="rosterd"`, with error="invalid_token" when a token was sent (RFC 6750 section 3).
  */
 struct slice auth_challenge(struct slice authorization);
-
-/* Thread-safe: in the job that changes orgs, connections or tokens (so that the writes behind it
- * look again), and after its commit (so that no worker goes on with what it read before). */
-void auth_changed(struct auth *a);
 
 /* Waits until the times of last use are written (at most once a minute otherwise): for whoever
  * lists tokens. May block. */

@@ -256,7 +256,11 @@ store_start(struct daemon *d, struct err *err)
 	if ((rc = store_open(&options, &d->store, err)) != RC_OK ||
 		(rc = committer_new(d->store, &d->committer, err)) != RC_OK)
 		return rc;
-	return auth_new((unsigned)d->config->workers, d->committer, &d->auth, err);
+	return auth_new(&(struct auth_options){ .workers = (unsigned)d->config->workers,
+				.store = d->store,
+				.schema = d->schema,
+				.committer = d->committer },
+		&d->auth, err);
 }
 
 static enum rc

@@ -19,11 +19,12 @@ struct rate {
 	struct bucket buckets[BUCKETS];
 };
 
-/* A bucket's key is the org's number and the token's (0 for the org's own bucket). */
+/* A bucket's key is the org's number and the token's (0 for the org's own bucket). The platform has
+ * the number 0; a key of 0 is a bucket that was never used. */
 static uint64_t
 key_of(uint32_t org, uint32_t token)
 {
-	return (uint64_t)org << 32 | token;
+	return ((uint64_t)org + 1) << 32 | token;
 }
 
 static uint64_t
@@ -123,19 +124,24 @@ rate_take(struct rate *r, const struct caller *c, int64_t now_us, int *retry_aft
 	uint64_t now_ns = (uint64_t)now_us * 1000 + UINT64_C(3600000000000), wait_ns = 0;
 	uint64_t token_rate = atomic_load_explicit(&r->token, memory_order_relaxed);
 	uint64_t org_rate = atomic_load_explicit(&r->org, memory_order_relaxed);
+	uint64_t org_burst = atomic_load_explicit(&r->org_burst, memory_order_relaxed);
 	struct bucket *token = NULL, *org = NULL;
 
+	/* The org's own limit, where it is the lower one. */
+	if (c->request_rate > 0 && (org_rate == 0 || c->request_rate < org_rate)) {
+		org_burst = org_rate == 0 ? 2 * c->request_rate
+					  : org_burst * c->request_rate / org_rate;
+		org_rate = c->request_rate;
+	}
 	if (token_rate > 0)
-		token = bucket_find(r, key_of(c->org, c->token), now_ns);
+		token = bucket_find(r, key_of(c->token_org, c->token), now_ns);
 	if (token != NULL && !bucket_take(token, token_rate,
 				     atomic_load_explicit(&r->token_burst, memory_order_relaxed),
 				     now_ns, &wait_ns))
 		goto refused;
 	if (org_rate > 0)
 		org = bucket_find(r, key_of(c->org, 0), now_ns);
-	if (org != NULL && !bucket_take(org, org_rate,
-				   atomic_load_explicit(&r->org_burst, memory_order_relaxed),
-				   now_ns, &wait_ns)) {
+	if (org != NULL && !bucket_take(org, org_rate, org_burst, now_ns, &wait_ns)) {
 		if (token != NULL)
 			bucket_give_back(token, token_rate);
 		goto refused;

@@ -14,7 +14,6 @@ static const int64_t DAY = INT64_C(86400) * 10000000;
 /* A change on its way through the committer: what it is told, what it found. */
 struct change_job {
 	struct write_job job;
-	struct auth *auth;
 	enum rc (*step)(struct change_job *j, struct txn *t, struct err *err);
 	struct slice key, name;
 	enum org_state state;
@@ -33,21 +32,14 @@ change_step(struct write_job *job, struct txn *t, struct err *err)
 	struct change_job *j = (struct change_job *)job;
 	enum rc rc = j->step(j, t, err);
 
-	auth_changed(j->auth);
 	return rc != RC_OK ? rc : txn_rc(t);
 }
 
 static enum rc
 change_run(struct call *c, struct change_job *j, struct err *err)
 {
-	enum rc rc;
-
 	j->now = clock_ticks();
-	j->auth = c->options->auth;
-	rc = committer_run(c->options->committer, change_step, &j->job, err);
-	/* Also after a failure: to look again costs nothing, to miss a change would. */
-	auth_changed(c->options->auth);
-	return rc;
+	return committer_run(c->options->committer, change_step, &j->job, err);
 }
 
 /* ---- JSON ---- */
@@ -439,7 +431,7 @@ enum rc
 command_org_delete(struct call *c, struct err *err)
 {
 	struct change_job j;
-	enum rc rc = org_set_state(c, ORG_DELETED, "org-deleted", &j, err);
+	enum rc rc = org_set_state(c, ORG_PURGING, "org-deleted", &j, err);
 
 	if (rc == RC_OK && (rc = org_purge_all(c->options, j.org.no, c, err)) == RC_OK)
 		json_put(c->result, "state", json_string("deleted"));

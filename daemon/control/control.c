@@ -118,7 +118,7 @@ purge_main(void *arg)
 	while (more) {
 		if (reader == NULL || reader_begin(reader, &err) != RC_OK)
 			break;
-		while ((more = org_next(reader, after, &org)) && org.state != ORG_DELETED)
+		while ((more = org_next(reader, after, &org)) && org.state != ORG_PURGING)
 			after = org.no;
 		reader_end(reader);
 		if (!more)

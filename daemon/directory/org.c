@@ -46,7 +46,7 @@ enum rc
 dir_org_create(struct txn *t, struct slice key, struct slice name, int64_t now, struct org *out,
 	struct err *err)
 {
-	struct org org = { .state = ORG_ACTIVE, .created = now };
+	struct org org;
 	enum rc rc;
 
 	if (!key_valid(key))
@@ -57,12 +57,13 @@ dir_org_create(struct txn *t, struct slice key, struct slice name, int64_t now, 
 	if ((rc = name_check("name", name, err)) != RC_OK)
 		return rc;
 	if (org_by_key(t, key, &org)) {
-		if (org.state == ORG_DELETED)
+		if (org.state == ORG_PURGING)
 			return fail(err, RC_CONFLICT, "key",
 				"the org \"%s\" is still being deleted", org.key);
 		return fail(err, RC_UNIQUENESS, "key", "there is an org \"%s\" already", org.key);
 	}
-	org = (struct org){ .state = ORG_ACTIVE, .created = now };
+	org_init(&org);
+	org.created = now;
 	memcpy(org.key, key.p, key.len);
 	name_copy(org.name, name.len > 0 ? name : key);
 	org_create(t, &org);
@@ -75,7 +76,7 @@ dir_org_find(struct txn *t, struct slice key, struct org *out, struct err *err)
 {
 	enum rc rc;
 
-	if (key.len <= ORG_KEY_MAX && org_by_key(t, key, out) && out->state != ORG_DELETED)
+	if (key.len <= ORG_KEY_MAX && org_by_key(t, key, out) && out->state != ORG_PURGING)
 		return RC_OK;
 	if ((rc = txn_rc(t)) != RC_OK)
 		return fail(err, rc, "", "the store could not be read");
@@ -305,7 +306,8 @@ org_state_name(enum org_state s)
 	static const char *const names[] = {
 		[ORG_ACTIVE] = "active",
 		[ORG_SUSPENDED] = "suspended",
-		[ORG_DELETED] = "deleting",
+		[ORG_DELETED] = "deleted",
+		[ORG_PURGING] = "deleting",
 	};
 
 	return names[s];

@@ -2,8 +2,7 @@
  * what.
  *
  * The functions that change something take a write transaction (in a committer job) and decide
- * before they put. Whoever calls them calls auth_changed() after the commit. They know neither HTTP
- * nor frames. */
+ * before they put. They know neither HTTP nor frames. */
 #ifndef DAEMON_DIRECTORY_ORG_H
 #define DAEMON_DIRECTORY_ORG_H
 
@@ -14,7 +13,7 @@ enum rc dir_org_create(struct txn *t, struct slice key, struct slice name, int64
 	struct org *out, struct err *err) MUSTCHECK;
 /* An org that is there and not deleted; NOT_FOUND names the key. */
 enum rc dir_org_find(struct txn *t, struct slice key, struct org *out, struct err *err) MUSTCHECK;
-/* Suspends (ORG_SUSPENDED), resumes (ORG_ACTIVE), or begins to delete (ORG_DELETED: the key answers
+/* Suspends (ORG_SUSPENDED), resumes (ORG_ACTIVE), or begins to delete (ORG_PURGING: the key answers
  * 404 from now on; org_purge() does the rest in steps). */
 enum rc dir_org_set_state(struct txn *t, struct slice key, enum org_state state, struct org *out,
 	struct err *err) MUSTCHECK;

@@ -123,7 +123,7 @@ turn_begin(struct export *e, struct orgtx **o, struct err *err)
 
 	if (rc != RC_OK)
 		return rc;
-	if (!org_by_no(e->reader, e->options->org, &org) || org.state == ORG_DELETED) {
+	if (!org_by_no(e->reader, e->options->org, &org) || org.state == ORG_PURGING) {
 		reader_end(e->reader);
 		return fail(err, RC_NOT_FOUND, "org", "the org was deleted meanwhile");
 	}

@@ -112,7 +112,7 @@ org_alive(struct txn *t, uint32_t no)
 {
 	struct org org;
 
-	return org_by_no(t, no, &org) && org.state != ORG_DELETED;
+	return org_by_no(t, no, &org) && org.state != ORG_PURGING;
 }
 
 /* A key of the map of what is taken: what it is, then the value. */

@@ -30,6 +30,8 @@ reply_error(struct request *rq, enum rc rc, const struct err *err)
 		r.retry_after = rq->retry_after > 0 ? rq->retry_after : 1;
 	else if (rc == RC_METHOD_NOT_ALLOWED)
 		r.allow = rq->allow;
+	else if (rc == RC_MOVED)
+		r.location = rq->moved;
 	buf_clear(&rq->worker->out);
 	error_write(&rq->worker->out, rc, err);
 	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));

@@ -56,6 +56,7 @@ struct request {
 	int64_t now;                      /* ticks */
 	int retry_after;                  /* seconds, for a refusal by rate */
 	struct slice allow;               /* for a refusal of the method */
+	struct slice moved;               /* the address under the org's present key, for RC_MOVED */
 };
 
 /* ---- The reader of this worker ---- */

@@ -1,5 +1,6 @@
 #include "daemon/scim/scim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -206,15 +207,29 @@ answer_health(struct exchange *x)
 	return true;
 }
 
+/* The same address with the org's present key, for a client that knows a former one. */
+static struct slice
+moved_address(const struct request *rq, struct slice rest)
+{
+	struct slice base = base_address(rq, slice_of(rq->caller.org_key));
+	struct slice query = rq->x->request.query;
+
+	return slice_of(arena_printf(rq->arena, "%.*s%.*s%s%.*s", SLICE_ARG(base), SLICE_ARG(rest),
+		query.len > 0 ? "?" : "", SLICE_ARG(query)));
+}
+
 static enum rc
-admit(struct request *rq, struct slice key, bool counted, struct err *err)
+admit(struct request *rq, struct slice key, struct slice rest, bool counted, struct err *err)
 {
 	const struct scim_options *so = &rq->scim->options;
 	enum rc rc = auth_check(so->auth, worker_index(rq->x->worker), rq->worker->reader,
 		rq->x->request.authorization, key, rq->now, &rq->caller, err);
 
+	if (rc == RC_MOVED)
+		rq->moved = moved_address(rq, rest);
 	if (rc != RC_OK)
 		return rc;
+	(void)snprintf(rq->caller.peer, sizeof(rq->caller.peer), "%s", rq->x->peer);
 	rq->x->log_org = rq->caller.org;
 	rq->x->log_token = rq->caller.token;
 	if (counted && !rate_take(so->rate, &rq->caller, rq->x->started_us, &rq->retry_after))
@@ -232,7 +247,7 @@ find_handler(struct request *rq, bool counted, const struct route **route, struc
 
 	if (!split_base(rq->x->request.path, &key, &rest))
 		return fail(err, RC_NOT_FOUND, "", "nothing is served here; SCIM is at /orgs/{key}/scim/v2");
-	if ((rc = admit(rq, key, counted, err)) != RC_OK)
+	if ((rc = admit(rq, key, rest, counted, err)) != RC_OK)
 		return rc;
 	if (!match_path(rq, rest))
 		return fail(err, RC_NOT_FOUND, "", "there is no such endpoint");

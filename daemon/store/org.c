@@ -15,17 +15,43 @@ decoded(struct txn *t, bool good)
 
 /* ---- Organisations ---- */
 
+enum { FLAG_EXTERNAL_INVITATIONS = 1, FLAG_CONNECTIONS_MANAGE_GUARDED = 2 };
+
+void
+org_init(struct org *org)
+{
+	*org = (struct org){ .state = ORG_ACTIVE };
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		org->limits[i] = UINT64_MAX;
+}
+
 bool
 org_decode(struct slice value, uint32_t no, struct org *out)
 {
 	struct rd r = { value.p, value.len, false };
+	uint64_t flags, count, limit;
 
+	org_init(out);
 	out->no = no;
 	out->state = (enum org_state)rd_le(&r, 1);
+	out->kind = (enum org_kind)rd_le(&r, 1);
 	out->created = (int64_t)rd_le(&r, 8);
+	out->delete_after = (int64_t)rd_le(&r, 8);
+	out->row = rd_le(&r, 8);
+	out->model_version = (uint32_t)rd_le(&r, 4);
+	flags = rd_le(&r, 1);
+	out->external_invitations = (flags & FLAG_EXTERNAL_INVITATIONS) != 0;
+	out->connections_manage_guarded = (flags & FLAG_CONNECTIONS_MANAGE_GUARDED) != 0;
+	count = rd_le(&r, 1);
+	for (uint64_t i = 0; i < count; i++) {
+		limit = rd_le(&r, 8);
+		if (i < LIMIT_COUNT)
+			out->limits[i] = limit;
+	}
+	rd_text(&r, out->model, sizeof(out->model));
 	rd_text(&r, out->key, sizeof(out->key));
 	rd_text(&r, out->name, sizeof(out->name));
-	return !r.bad && r.left == 0 && out->state <= ORG_DELETED;
+	return !r.bad && r.left == 0 && out->state <= ORG_PURGING && out->kind <= ORG_PERSONAL;
 }
 
 bool
@@ -40,14 +66,134 @@ org_by_no(struct txn *t, uint32_t no, struct org *out)
 }
 
 bool
-org_by_key(struct txn *t, struct slice key, struct org *out)
+org_name_decode(struct slice value, uint32_t *no, int64_t *until)
+{
+	struct rd r = { value.p, value.len, false };
+	struct slice number = rd_bytes(&r, KEY_ORG);
+
+	*no = number.len > 0 ? get_be32(number.p) : 0;
+	*until = (int64_t)rd_le(&r, 8);
+	return !r.bad && r.left == 0;
+}
+
+static void
+org_name_put(struct txn *t, struct slice key, uint32_t no, int64_t until)
+{
+	struct buf b = BUF_INIT;
+	uint8_t number[KEY_ORG];
+
+	put_be32(number, no);
+	buf_put(&b, number, sizeof(number));
+	wr_le(&b, (uint64_t)until, 8);
+	txn_put(t, TAB_ORGNAME, key.p, key.len, b.p, b.len);
+	buf_release(&b);
+}
+
+static bool
+org_name_get(struct txn *t, struct slice key, struct org *out, int64_t *until)
 {
 	MDB_val value;
+	uint32_t no = 0;
 
 	if (key.len == 0 || key.len > ORG_KEY_MAX ||
 		!txn_get(t, TAB_ORGNAME, key.p, key.len, &value))
 		return false;
-	return decoded(t, value.mv_size == KEY_ORG) && org_by_no(t, get_be32(value.mv_data), out);
+	return decoded(t, org_name_decode(slice_val(&value), &no, until)) && org_by_no(t, no, out);
+}
+
+bool
+org_by_key(struct txn *t, struct slice key, struct org *out)
+{
+	int64_t until;
+
+	return org_name_get(t, key, out, &until) && until == 0;
+}
+
+bool
+org_by_former_key(struct txn *t, struct slice key, struct org *out, int64_t *until)
+{
+	return org_name_get(t, key, out, until) && *until != 0;
+}
+
+static size_t
+former_key(uint8_t out[KEY_ORG + ORG_KEY_MAX + 1], uint32_t no, struct slice key)
+{
+	put_be32(out, no);
+	memcpy(out + KEY_ORG, key.p, key.len);
+	return KEY_ORG + key.len;
+}
+
+bool
+org_had_key(struct txn *t, uint32_t no, struct slice key, int64_t *until)
+{
+	uint8_t old[KEY_ORG + ORG_KEY_MAX + 1];
+	MDB_val value;
+	struct rd r;
+
+	if (key.len == 0 || key.len > ORG_KEY_MAX ||
+		!txn_get(t, TAB_OLDKEY, old, former_key(old, no, key), &value))
+		return false;
+	r = (struct rd){ value.mv_data, value.mv_size, false };
+	*until = (int64_t)rd_le(&r, 8);
+	return decoded(t, !r.bad && r.left == 0);
+}
+
+bool
+org_former_key_next(struct txn *t, uint32_t no, char *key, int64_t *until)
+{
+	uint8_t from[KEY_ORG + ORG_KEY_MAX + 1];
+	size_t len = former_key(from, no, slice_of(key));
+	MDB_val found, value;
+	struct rd r;
+
+	from[len++] = 0; /* the first key behind the given one */
+	if (!txn_first(t, TAB_OLDKEY, slice_at(from, len), KEY_ORG, &found, &value))
+		return false;
+	r = (struct rd){ value.mv_data, value.mv_size, false };
+	*until = (int64_t)rd_le(&r, 8);
+	if (!decoded(t, !r.bad && r.left == 0 && found.mv_size > KEY_ORG &&
+				 found.mv_size <= KEY_ORG + ORG_KEY_MAX))
+		return false;
+	memcpy(key, (const char *)found.mv_data + KEY_ORG, found.mv_size - KEY_ORG);
+	key[found.mv_size - KEY_ORG] = '\0';
+	return true;
+}
+
+static void
+former_key_forget(struct txn *t, uint32_t no, struct slice key)
+{
+	uint8_t old[KEY_ORG + ORG_KEY_MAX + 1];
+	size_t len = former_key(old, no, key);
+
+	(void)txn_del(t, TAB_OLDKEY, slice_at(old, len), (struct slice){ NULL, 0 });
+}
+
+void
+org_former_key_drop(struct txn *t, uint32_t no, struct slice key)
+{
+	struct org org;
+	int64_t until;
+
+	if (!org_by_former_key(t, key, &org, &until) || org.no != no)
+		return;
+	former_key_forget(t, no, key);
+	(void)txn_del(t, TAB_ORGNAME, key, (struct slice){ NULL, 0 });
+	txn_entry_changed(t);
+}
+
+/* Takes a key that is free, or another's former one, or a former one of this org itself. */
+static void
+org_name_take(struct txn *t, struct slice key, uint32_t no)
+{
+	struct org other;
+	int64_t until;
+
+	if (org_name_get(t, key, &other, &until)) {
+		if (until == 0)
+			(void)txn_ok(t, MDB_KEYEXIST);
+		former_key_forget(t, other.no, key);
+	}
+	org_name_put(t, key, no, 0);
 }
 
 bool
@@ -72,11 +218,47 @@ org_put(struct txn *t, const struct org *org)
 
 	put_be32(key, org->no);
 	wr_le(&b, org->state, 1);
+	wr_le(&b, org->kind, 1);
 	wr_le(&b, (uint64_t)org->created, 8);
+	wr_le(&b, (uint64_t)org->delete_after, 8);
+	wr_le(&b, org->row, 8);
+	wr_le(&b, org->model_version, 4);
+	wr_le(&b,
+		(org->external_invitations ? FLAG_EXTERNAL_INVITATIONS : 0) |
+			(org->connections_manage_guarded ? FLAG_CONNECTIONS_MANAGE_GUARDED : 0),
+		1);
+	wr_le(&b, LIMIT_COUNT, 1);
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		wr_le(&b, org->limits[i], 8);
+	wr_text(&b, org->model);
 	wr_text(&b, org->key);
 	wr_text(&b, org->name);
 	txn_put(t, TAB_ORG, key, sizeof(key), b.p, b.len);
 	buf_release(&b);
+	txn_entry_changed(t);
+}
+
+void
+org_rename(struct txn *t, struct org *org, struct slice key, int64_t until)
+{
+	uint8_t former[KEY_ORG + ORG_KEY_MAX + 1];
+	struct slice old = slice_of(org->key);
+	struct buf b = BUF_INIT;
+	size_t len = former_key(former, org->no, old);
+
+	assert(key.len > 0 && key.len <= ORG_KEY_MAX);
+	org_name_take(t, key, org->no);
+	if (until == 0) {
+		(void)txn_del(t, TAB_ORGNAME, old, (struct slice){ NULL, 0 });
+	} else {
+		org_name_put(t, old, org->no, until);
+		wr_le(&b, (uint64_t)until, 8);
+		txn_put(t, TAB_OLDKEY, former, len, b.p, b.len);
+		buf_release(&b);
+	}
+	memcpy(org->key, key.p, key.len);
+	org->key[key.len] = '\0';
+	org_put(t, org);
 }
 
 void
@@ -95,9 +277,7 @@ org_create(struct txn *t, struct org *org)
 		org->no = get_be32(value.mv_data);
 	put_be32(no, org->no + 1);
 	txn_put(t, TAB_META, meta_next_org, sizeof(meta_next_org) - 1, no, sizeof(no));
-	put_be32(no, org->no);
-	if (!txn_put_new(t, TAB_ORGNAME, name, slice_at(no, sizeof(no)), MDB_NOOVERWRITE))
-		(void)txn_ok(t, MDB_KEYEXIST);
+	org_name_take(t, name, org->no);
 	org_put(t, org);
 	orgtx_put_stat(t, org->no,
 		&(struct org_stat){ .next_row = 1, .next_connection = 1, .next_token = 1 });
@@ -147,6 +327,21 @@ purge_tokens(struct txn *t, uint32_t no, size_t *left)
 	return t->rc == 0;
 }
 
+static bool
+purge_former_keys(struct txn *t, uint32_t no, size_t *left)
+{
+	char key[ORG_KEY_MAX + 1] = "";
+	int64_t until;
+
+	while (org_former_key_next(t, no, key, &until)) {
+		if (*left == 0)
+			return false;
+		org_former_key_drop(t, no, slice_of(key));
+		--*left;
+	}
+	return t->rc == 0;
+}
+
 bool
 org_purge(struct txn *t, uint32_t no, size_t limit)
 {
@@ -155,7 +350,8 @@ org_purge(struct txn *t, uint32_t no, size_t limit)
 
 	if (!org_by_no(t, no, &org))
 		return t->rc == 0;
-	if (!purge_tokens(t, no, &limit) || !outbox_purge(t, no, &limit))
+	if (!purge_tokens(t, no, &limit) || !purge_former_keys(t, no, &limit) ||
+		!outbox_purge(t, no, &limit))
 		return false;
 	orgtx_forget(t, no);
 	for (enum table tab = TAB_FIRST_OF_ORG; tab <= TAB_LAST_OF_ORG; tab++) {
@@ -165,6 +361,7 @@ org_purge(struct txn *t, uint32_t no, size_t limit)
 	put_be32(key, no);
 	(void)txn_del(t, TAB_ORGNAME, slice_of(org.key), (struct slice){ NULL, 0 });
 	(void)txn_del(t, TAB_ORG, slice_at(key, sizeof(key)), (struct slice){ NULL, 0 });
+	txn_entry_changed(t);
 	return t->rc == 0;
 }
 
@@ -300,6 +497,7 @@ connection_decode(struct slice value, uint32_t org, uint32_t no, struct connecti
 	out->no = no;
 	out->dialect = (enum dialect)rd_le(&r, 1);
 	out->created = (int64_t)rd_le(&r, 8);
+	out->row = rd_le(&r, 8);
 	out->guard.window_start = (int64_t)rd_le(&r, 8);
 	out->guard.base_users = rd_le(&r, 8);
 	out->guard.base_edges = rd_le(&r, 8);
@@ -351,8 +549,12 @@ connection_put(struct txn *t, struct connection *c)
 {
 	struct orgtx *o = orgtx_open(t, c->org);
 	struct buf b = BUF_INIT;
+	struct connection old;
 	uint8_t key[8];
 
+	/* The guard's counters change with every removal, and say nothing of who gets in. */
+	if (c->no == 0 || !connection_get(t, c->org, c->no, &old) || old.dialect != c->dialect)
+		txn_entry_changed(t);
 	if (c->no == 0) {
 		c->no = orgtx_stat_load(o)->next_connection++;
 		o->dirty = true;
@@ -360,6 +562,7 @@ connection_put(struct txn *t, struct connection *c)
 	key_number(key, c->org, c->no);
 	wr_le(&b, c->dialect, 1);
 	wr_le(&b, (uint64_t)c->created, 8);
+	wr_le(&b, c->row, 8);
 	wr_le(&b, (uint64_t)c->guard.window_start, 8);
 	wr_le(&b, c->guard.base_users, 8);
 	wr_le(&b, c->guard.base_edges, 8);
@@ -381,6 +584,7 @@ connection_delete(struct txn *t, uint32_t org, uint32_t no)
 
 	key_number(key, org, no);
 	(void)txn_del(t, TAB_CONN, slice_at(key, sizeof(key)), (struct slice){ NULL, 0 });
+	txn_entry_changed(t);
 }
 
 /* ---- Tokens ---- */
@@ -391,14 +595,17 @@ token_decode(struct slice value, const uint8_t *hash, struct token *out)
 	struct rd r = { value.p, value.len, false };
 
 	memcpy(out->hash, hash, TOKEN_HASH);
+	out->kind = (enum token_kind)rd_le(&r, 1);
 	out->org = (uint32_t)rd_le(&r, 4);
 	out->connection = (uint32_t)rd_le(&r, 4);
 	out->no = (uint32_t)rd_le(&r, 4);
 	out->created = (int64_t)rd_le(&r, 8);
 	out->expires = (int64_t)rd_le(&r, 8);
 	out->last_used = (int64_t)rd_le(&r, 8);
+	out->owner = rd_le(&r, 8);
+	out->row = rd_le(&r, 8);
 	rd_text(&r, out->label, sizeof(out->label));
-	return !r.bad && r.left == 0;
+	return !r.bad && r.left == 0 && out->kind <= TOKEN_OPERATOR;
 }
 
 bool
@@ -424,11 +631,29 @@ token_next(struct txn *t, uint32_t org, uint32_t after, struct token *out)
 	return decoded(t, value.mv_size == TOKEN_HASH && token_get(t, value.mv_data, out));
 }
 
+static void
+token_write(struct txn *t, const struct token *token)
+{
+	struct buf b = BUF_INIT;
+
+	wr_le(&b, token->kind, 1);
+	wr_le(&b, token->org, 4);
+	wr_le(&b, token->connection, 4);
+	wr_le(&b, token->no, 4);
+	wr_le(&b, (uint64_t)token->created, 8);
+	wr_le(&b, (uint64_t)token->expires, 8);
+	wr_le(&b, (uint64_t)token->last_used, 8);
+	wr_le(&b, token->owner, 8);
+	wr_le(&b, token->row, 8);
+	wr_text(&b, token->label);
+	txn_put(t, TAB_TOKEN, token->hash, TOKEN_HASH, b.p, b.len);
+	buf_release(&b);
+}
+
 void
 token_put(struct txn *t, struct token *token)
 {
 	struct orgtx *o = orgtx_open(t, token->org);
-	struct buf b = BUF_INIT;
 	uint8_t key[8];
 
 	if (token->no == 0) {
@@ -437,15 +662,19 @@ token_put(struct txn *t, struct token *token)
 		key_number(key, token->org, token->no);
 		txn_put(t, TAB_TOKENNO, key, sizeof(key), token->hash, TOKEN_HASH);
 	}
-	wr_le(&b, token->org, 4);
-	wr_le(&b, token->connection, 4);
-	wr_le(&b, token->no, 4);
-	wr_le(&b, (uint64_t)token->created, 8);
-	wr_le(&b, (uint64_t)token->expires, 8);
-	wr_le(&b, (uint64_t)token->last_used, 8);
-	wr_text(&b, token->label);
-	txn_put(t, TAB_TOKEN, token->hash, TOKEN_HASH, b.p, b.len);
-	buf_release(&b);
+	token_write(t, token);
+	txn_entry_changed(t);
+}
+
+void
+token_used(struct txn *t, const uint8_t hash[TOKEN_HASH], int64_t when)
+{
+	struct token token;
+
+	if (!token_get(t, hash, &token) || token.last_used >= when)
+		return;
+	token.last_used = when;
+	token_write(t, &token);
 }
 
 void
@@ -456,4 +685,5 @@ token_delete(struct txn *t, const struct token *token)
 	key_number(key, token->org, token->no);
 	(void)txn_del(t, TAB_TOKENNO, slice_at(key, sizeof(key)), (struct slice){ NULL, 0 });
 	(void)txn_del(t, TAB_TOKEN, slice_at(token->hash, TOKEN_HASH), (struct slice){ NULL, 0 });
+	txn_entry_changed(t);
 }

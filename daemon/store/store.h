@@ -4,7 +4,8 @@
  * resource type's code and whose rest rises with every record of the org):
  *   meta      name                             format version, cursor key, counters of the platform
  *   org       org                              struct org (packed)
- *   orgname   key text                         org
+ *   orgname   key text                         org | until (ticks; 0: the org's key, else a former one)
+ *   oldkey    org | key text                   until: the org's former keys
  *   stat      org                              struct org_stat: what every write changes
  *   conn      org | connection                 struct connection
  *   token     SHA-256 of the token             struct token
@@ -46,6 +47,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/uuid.h"
+#include "schema/model.h"
 #include "schema/record.h"
 
 struct store;
@@ -93,21 +95,42 @@ enum rc store_write(struct store *s, store_write_fn *fn, void *arg, struct err *
 /* The sticky failure of a transaction, OK when none. */
 enum rc txn_rc(const struct txn *t);
 
+/* Counts changes of what decides who gets in (orgs, connections, tokens; not the times of last use): it rises when such a change
+ * is made in a transaction and again after its commit. Who keeps what was read must look again when it rose; thread-safe. */
+uint64_t store_epoch(const struct store *s);
+
 /* ---- Organisations, connections, tokens (platform level) ---- */
 
 enum { ORG_KEY_MAX = 63, NAME_MAX_BYTES = 200, JOURNAL_HASH = 32 /* SHA-256 */ };
 
+/* The number under which the platform keeps its own records (Organization, Person, their tokens): for orgtx_open() as any
+ * org's, but with no struct org and no key. */
 #define ORG_PLATFORM UINT32_C(0)
 
-enum org_state { ORG_ACTIVE, ORG_SUSPENDED, ORG_DELETED /* being removed from the tables */ };
+enum org_state {
+	ORG_ACTIVE,
+	ORG_SUSPENDED,
+	ORG_DELETED, /* nobody but an operator gets in, who may restore it until delete_after */
+	ORG_PURGING, /* being removed from the tables, in steps */
+};
 
+/* The operational face of an Organization record. */
 struct org {
 	uint32_t no;
 	enum org_state state;
-	int64_t created; /* ticks */
+	enum org_kind kind;
+	int64_t created, delete_after; /* ticks; delete_after: of ORG_DELETED */
+	uint64_t row;                  /* of the Organization record in ORG_PLATFORM; 0: none */
+	uint32_t model_version;        /* of the model when the org's Role records were made */
+	bool external_invitations, connections_manage_guarded;
+	uint64_t limits[LIMIT_COUNT]; /* UINT64_MAX: the model's */
+	char model[MODEL_NAME_MAX + 1];
 	char key[ORG_KEY_MAX + 1];
 	char name[NAME_MAX_BYTES + 1]; /* display name, UTF-8 */
 };
+
+/* Limits as the model has them, all else 0. */
+void org_init(struct org *org);
 
 struct org_stat {
 	uint64_t revision;  /* of the newest journal entry; 0: none */
@@ -120,13 +143,23 @@ struct org_stat {
 };
 
 bool org_by_key(struct txn *t, struct slice key, struct org *out);
+/* The org that had this key, and until when it leads there (ticks). Whether that is over is the caller's to decide. */
+bool org_by_former_key(struct txn *t, struct slice key, struct org *out, int64_t *until);
 bool org_by_no(struct txn *t, uint32_t no, struct org *out);
 /* The first org with a number above after (0 to begin). */
 bool org_next(struct txn *t, uint32_t after, struct org *out);
-/* Gives the number; the key must be free (checked by the caller). */
+/* Gives the number; the key must be free, or another org's former one, which it then no longer is (checked by the caller). */
 void org_create(struct txn *t, struct org *org);
-/* Rewrites state and name (not the key). */
+/* Rewrites all but the key. */
 void org_put(struct txn *t, const struct org *org);
+/* The present key becomes a former one until then (0: it is free at once); the new one as for org_create(). */
+void org_rename(struct txn *t, struct org *org, struct slice key, int64_t until);
+/* Whether this org had this key, and until when it leads there: without a look at who else has it. */
+bool org_had_key(struct txn *t, uint32_t no, struct slice key, int64_t *until);
+/* The next former key of an org, in order of text; key (of ORG_KEY_MAX + 1 bytes) is "" to begin. */
+bool org_former_key_next(struct txn *t, uint32_t no, char *key, int64_t *until);
+/* Lets go of a former key. */
+void org_former_key_drop(struct txn *t, uint32_t no, struct slice key);
 /* Removes up to limit entries of a deleted org from the tables; true when nothing is left (the org itself included). 10,000 a
  * transaction keep other writers waiting for some 50 ms. */
 bool org_purge(struct txn *t, uint32_t no, size_t limit);
@@ -144,6 +177,7 @@ struct connection {
 	uint32_t org, no;
 	enum dialect dialect;
 	int64_t created;
+	uint64_t row; /* of its Connection record in the org; 0: none */
 	struct guard guard;
 	char name[NAME_MAX_BYTES + 1];
 };
@@ -156,9 +190,21 @@ void connection_delete(struct txn *t, uint32_t org, uint32_t no);
 
 enum { TOKEN_HASH = 32 };
 
+enum token_kind {
+	TOKEN_CONNECTION, /* of an IdP's or HR system's connection */
+	TOKEN_KEY,        /* of a member, in the org */
+	TOKEN_PERSONAL,   /* of a person, wherever they are a member */
+	TOKEN_SERVICE,    /* of a product, in the orgs that its record names */
+	TOKEN_OPERATOR,
+};
+
 struct token {
 	uint8_t hash[TOKEN_HASH];
-	uint32_t org, connection, no; /* no: a number to name it by, within the org */
+	enum token_kind kind;
+	uint32_t org, connection, no; /* org: where it is kept, ORG_PLATFORM for the last three kinds. no: a number to name
+					 it by, within the org */
+	uint64_t owner; /* row: of the member in the org (key), of the Person in ORG_PLATFORM (personal); else 0 */
+	uint64_t row;   /* of the Token record in the org, which may limit it; 0: none */
 	int64_t created, expires;     /* ticks; expires 0: never */
 	int64_t last_used;            /* ticks, to the minute; 0: never */
 	char label[NAME_MAX_BYTES + 1];
@@ -168,6 +214,8 @@ bool token_get(struct txn *t, const uint8_t hash[TOKEN_HASH], struct token *out)
 /* All tokens of an org, in order of number; after 0 to begin. */
 bool token_next(struct txn *t, uint32_t org, uint32_t after, struct token *out);
 void token_put(struct txn *t, struct token *token); /* no == 0: gives a new number */
+/* Notes that it was used then, unless it was later already. */
+void token_used(struct txn *t, const uint8_t hash[TOKEN_HASH], int64_t when);
 void token_delete(struct txn *t, const struct token *token);
 
 /* ---- The outbox: mail that is to be sent ---- */

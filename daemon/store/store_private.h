@@ -24,6 +24,7 @@ enum { STORE_FORMAT = 2, STORE_SECRET = 32 };
 	X(OUTBOXDUE, "outboxdue", 0) \
 	X(OUTBOXORG, "outboxorg", 0) \
 	X(STAT, "stat", 0) \
+	X(OLDKEY, "oldkey", 0) \
 	X(CONN, "conn", 0) \
 	X(TOKENNO, "tokenno", 0) \
 	X(REC, "rec", 0) \
@@ -70,6 +71,8 @@ struct store {
 	const struct attr *active; /* of a User: what org_stat.active_users counts by */
 	uint64_t map_limit;
 	uint8_t secret[STORE_SECRET];
+
+	_Atomic uint64_t epoch; /* store_epoch() */
 
 	/* Held while a write transaction is open or the map changes. */
 	pthread_mutex_t write_lock;
@@ -147,6 +150,7 @@ struct txn {
 	struct index_walk *walks;
 	uint64_t writes;
 	bool mail_put;      /* something was put into the outbox */
+	bool entry_changed; /* who gets in: the epoch rises again after the commit */
 	struct buf changes; /* the entry of the open change */
 	struct buf rows;    /* where in it the records are: struct journal_row */
 	size_t head_len;    /* where its changes begin */
@@ -187,10 +191,13 @@ bool txn_first(struct txn *t, enum table tab, struct slice key, size_t prefix_le
 
 struct org_stat *orgtx_stat_load(struct orgtx *o);
 void orgtx_flush(struct txn *t);
+/* Raises the epoch, now and after the commit. */
+void txn_entry_changed(struct txn *t);
 void orgtx_put_stat(struct txn *t, uint32_t org, const struct org_stat *stat);
 /* Lets go of the handle of an org that is no more. */
 void orgtx_forget(struct txn *t, uint32_t org);
 bool org_stat_decode(struct slice value, struct org_stat *out);
+bool org_name_decode(struct slice value, uint32_t *no, int64_t *until);
 bool org_decode(struct slice value, uint32_t no, struct org *out);
 bool connection_decode(struct slice value, uint32_t org, uint32_t no, struct connection *out);
 bool token_decode(struct slice value, const uint8_t *hash, struct token *out);

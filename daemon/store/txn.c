@@ -202,6 +202,7 @@ writer_begin(struct txn *t)
 	int rc;
 
 	t->rc = 0;
+	t->entry_changed = false;
 	while ((rc = mdb_txn_begin(t->s->env, NULL, 0, &t->mdb)) == MDB_MAP_RESIZED) {
 		if ((rc = store_adopt_map(t->s)) != 0)
 			break;
@@ -217,11 +218,30 @@ int
 writer_commit(struct txn *t)
 {
 	MDB_txn *mdb = t->mdb;
+	int rc;
 
 	cursors_close(t);
 	t->mdb = NULL; /* gone even when the commit fails */
 	errno = 0;
-	return full_disk_or(mdb_txn_commit(mdb));
+	rc = full_disk_or(mdb_txn_commit(mdb));
+	if (t->entry_changed)
+		(void)atomic_fetch_add(&t->s->epoch, 1);
+	return rc;
+}
+
+/* At once, for whoever checks again in this transaction; what readers keep from before the commit
+ * is old after the second rise. */
+void
+txn_entry_changed(struct txn *t)
+{
+	t->entry_changed = true;
+	(void)atomic_fetch_add(&t->s->epoch, 1);
+}
+
+uint64_t
+store_epoch(const struct store *s)
+{
+	return atomic_load(&s->epoch);
 }
 
 /* Runs fn once. *failed: a code of LMDB's, 0 when fn itself refused. */

@@ -488,19 +488,61 @@ verify_org(struct verify *v)
 /* ---- The platform's tables ---- */
 
 static void
+verify_former_name(struct verify *v, struct slice key, uint32_t no, int64_t until)
+{
+	uint8_t old[KEY_ORG + ORG_KEY_MAX];
+	struct rd r;
+	MDB_val value;
+
+	put_be32(old, no);
+	memcpy(old + KEY_ORG, key.p, key.len < ORG_KEY_MAX ? key.len : ORG_KEY_MAX);
+	if (txn_get(v->t, TAB_OLDKEY, old, KEY_ORG + key.len, &value)) {
+		r = (struct rd){ value.mv_data, value.mv_size, false };
+		if ((int64_t)rd_le(&r, 8) == until && !r.bad)
+			return;
+	}
+	problem(v, "the former org key %.*s is missing from the list of org number %u",
+		SLICE_ARG(key), no);
+}
+
+static void
 verify_org_names(struct verify *v)
 {
 	struct table_walk w;
 	struct org org;
+	int64_t until;
+	uint32_t no;
 
 	if (!table_walk_open(&w, v, TAB_ORGNAME, 0))
 		return;
 	while (table_walk_next(&w)) {
-		if (w.value.mv_size != KEY_ORG ||
-			!org_by_no(v->t, get_be32(w.value.mv_data), &org) ||
-			!slice_eq(slice_of(org.key), slice_val(&w.key)))
+		if (w.key.mv_size > ORG_KEY_MAX ||
+			!org_name_decode(slice_val(&w.value), &no, &until) ||
+			!org_by_no(v->t, no, &org) ||
+			(until == 0 && !slice_eq(slice_of(org.key), slice_val(&w.key))))
 			problem(v, "the org key %.*s leads to no org of that key",
 				(int)w.key.mv_size, (const char *)w.key.mv_data);
+		else if (until != 0)
+			verify_former_name(v, slice_val(&w.key), no, until);
+	}
+}
+
+static void
+verify_former_names(struct verify *v)
+{
+	struct table_walk w;
+	struct slice key;
+	struct org org;
+	int64_t until;
+
+	if (!table_walk_open(&w, v, TAB_OLDKEY, 0))
+		return;
+	while (table_walk_next(&w)) {
+		key = slice_from(slice_val(&w.key), KEY_ORG);
+		if (!org_by_former_key(v->t, key, &org, &until) ||
+			org.no != get_be32(w.key.mv_data))
+			problem(v, "the former org key %.*s does not lead to org number %u",
+				SLICE_ARG(key), get_be32(w.key.mv_data));
 	}
 }
 
@@ -522,13 +564,14 @@ verify_tokens(struct verify *v)
 			problem(v, "the table of tokens has an entry that cannot be read");
 			continue;
 		}
+		org = (struct org){ .key = "(platform)" };
 		if (token.org == ORG_PLATFORM)
 			; /* a person's, a product's or an operator's: no connection's */
 		else if (!org_by_no(v->t, token.org, &org))
 			problem(v, "token %u belongs to org number %u, which is not there",
 				token.no, token.org);
-		else if (org.state != ORG_DELETED && token.connection != 0 &&
-			 !connection_get(v->t, token.org, token.connection, &c))
+		if (token.connection != 0 && org.state != ORG_PURGING &&
+			!connection_get(v->t, token.org, token.connection, &c))
 			problem(v,
 				"token %u of org %s belongs to connection %u, which is not there",
 				token.no, org.key, token.connection);
@@ -702,7 +745,7 @@ verify_all(struct verify *v)
 		if (!org_by_key(v->t, slice_of(org.key), &named) || named.no != org.no)
 			problem(v, "the org cannot be found by its key");
 		/* An org that is being removed is half there, rightly. */
-		if (org.state != ORG_DELETED)
+		if (org.state != ORG_PURGING)
 			verify_org(v);
 		v->org = (struct org){ .no = 0 };
 		v->o = NULL;
@@ -710,6 +753,7 @@ verify_all(struct verify *v)
 	}
 	forgive(v);
 	verify_org_names(v);
+	verify_former_names(v);
 	verify_tokens(v);
 	verify_token_numbers(v);
 	verify_connections(v);

@@ -44,7 +44,6 @@ change(struct world *w, enum rc (*fn)(struct world *, struct txn *, struct err *
 
 	if (committer_run(w->committer, step_run, &s.job, &err) != RC_OK)
 		failed("%s: %s", err.path, err.detail);
-	auth_changed(w->auth);
 }
 
 static enum rc
@@ -71,7 +70,12 @@ setup(void **state)
 	w->dir = fixture_dir();
 	w->store = fixture_open(w->dir, 16 << 20, 64 << 20);
 	assert_int_equal(committer_new(w->store, &w->committer, &err), RC_OK);
-	assert_int_equal(auth_new(2, w->committer, &w->auth, &err), RC_OK);
+	assert_int_equal(auth_new(&(struct auth_options){ .workers = 2,
+					  .store = w->store,
+					  .schema = fixture_schema(),
+					  .committer = w->committer },
+				 &w->auth, &err),
+		RC_OK);
 	w->reader = reader_new(w->store);
 	assert_non_null(w->reader);
 	token_generate(w->text, w->token.hash);
@@ -255,7 +259,7 @@ resume(struct world *w, struct txn *t, struct err *err)
 }
 
 static enum rc delete (struct world *w, struct txn *t, struct err *err) {
-	return dir_org_set_state(t, SLICE("acme"), ORG_DELETED, &w->acme, err);
+	return dir_org_set_state(t, SLICE("acme"), ORG_PURGING, &w->acme, err);
 }
 
 static void

@@ -10,7 +10,7 @@ static const int64_t SECOND_US = 1000000;
 static struct caller
 caller(uint32_t org, uint32_t token)
 {
-	return (struct caller){ .org = org, .token = token };
+	return (struct caller){ .org = org, .token_org = org, .token = token };
 }
 
 /* How many of n requests at one moment pass. */

@@ -304,8 +304,8 @@ purge_some(struct txn *t, void *arg, struct err *err)
 	struct org org;
 
 	(void)err;
-	if (org_by_no(t, b->org, &org) && org.state != ORG_DELETED) {
-		org.state = ORG_DELETED;
+	if (org_by_no(t, b->org, &org) && org.state != ORG_PURGING) {
+		org.state = ORG_PURGING;
 		org_put(t, &org);
 	}
 	purged = org_purge(t, b->org, 20000);

@@ -288,8 +288,8 @@ purge_step(struct txn *t, void *arg, struct err *err)
 	struct org org;
 
 	(void)err;
-	if (org_by_no(t, p->orgs[0], &org) && org.state != ORG_DELETED) {
-		org.state = ORG_DELETED;
+	if (org_by_no(t, p->orgs[0], &org) && org.state != ORG_PURGING) {
+		org.state = ORG_PURGING;
 		org_put(t, &org);
 	}
 	if (org_purge(t, p->orgs[0], 100))
