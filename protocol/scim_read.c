@@ -66,7 +66,7 @@ length_max(const struct attr *attr)
 	bool key = attr->indexed || attr->resource_id || attr->uniqueness != UNIQUE_NONE ||
 		   attr->source == SOURCE_SPACE || attr->prepare != PREPARE_NONE;
 
-	return key ? KEY_TEXT_MAX : TEXT_MAX;
+	return key ? KEY_TEXT_MAX : attr->max > 0 ? attr->max : TEXT_MAX;
 }
 
 static bool

@@ -206,22 +206,59 @@ put_field(struct buf *out, const struct view *v, const struct field *f, bool com
 	return wrote;
 }
 
+/* The address of what a complex value points to. None for what is no resource that has an address
+ * here: `value` is then a name of another kind, or the resource lives on another base. */
+static bool
+put_made_ref(struct buf *out, const struct view *v, const struct attr *attr, struct slice value,
+	struct slice type_name, bool comma)
+{
+	const struct resource_type *type =
+		schema_type_by_name(v->set, attr->ref_type != NULL ? type_name : attr->made_ref->refs[0]);
+	struct slice base = v->base;
+	struct uuid id;
+
+	if (type == NULL || !uuid_parse(value, &id))
+		return false;
+	if ((type->bases & (v->bases != 0 ? v->bases : BASE_ORG)) == 0)
+		base = (type->bases & BASE_PLATFORM) != 0 ? v->platform : SLICE("");
+	if (base.len == 0)
+		return false;
+	if (comma)
+		buf_char(out, ',');
+	put_key(out, attr->made_ref);
+	buf_char(out, '"');
+	location_write(out, base, type, &id);
+	buf_char(out, '"');
+	return true;
+}
+
 /* The inside of an object. A field that does not belong there is damage; this also bounds the
  * recursion. */
 static enum wrote
 put_fields(struct buf *out, const struct view *v, const struct attr *parent, struct slice fields)
 {
+	struct slice value = { "", 0 }, type_name = { "", 0 };
 	bool any = false, bad = false;
 	struct field f;
 
 	while (record_next(v->set, &fields, &f, &bad)) {
-		enum wrote wrote =
-			f.attr->parent == parent ? put_field(out, v, &f, any) : WROTE_BAD;
+		enum wrote wrote;
 
+		if (f.attr->parent != parent)
+			return WROTE_BAD;
+		if (f.attr == parent->ref_value)
+			value = f.payload;
+		else if (f.attr == parent->ref_type)
+			type_name = f.payload;
+		if (f.attr == parent->made_ref)
+			continue;
+		wrote = put_field(out, v, &f, any);
 		if (wrote == WROTE_BAD)
 			return WROTE_BAD;
 		any |= wrote == WROTE_VALUE;
 	}
+	if (parent->made_ref != NULL && projection_has(v->projection, parent->made_ref))
+		any |= put_made_ref(out, v, parent, value, type_name, any);
 	return bad ? WROTE_BAD : any ? WROTE_VALUE : WROTE_EMPTY;
 }
 

@@ -37,6 +37,9 @@ struct view {
 	const struct schema_set *set;
 	const struct projection *projection;
 	struct slice base; /* the org's SCIM base address, "https://host/orgs/acme/scim/v2" */
+	unsigned bases;    /* which one that is: BASE_ORG or BASE_PLATFORM */
+	struct slice platform; /* the platform's base address, "https://host/scim/v2", for references
+				  to what lives there; empty: such have no $ref */
 	uint32_t space;    /* whose externalId is shown */
 };
 

@@ -71,6 +71,8 @@ static const struct member attr_members[] = {
 	{ "$prepare", MEMBER_TEXT, false },
 	{ "$index", MEMBER_BOOL, false },
 	{ "$resourceId", MEMBER_BOOL, false },
+	{ "$hidden", MEMBER_BOOL, false },
+	{ "$max", MEMBER_NUMBER, false },
 	{ "$dialect", MEMBER_TEXT, false }, /* published in this dialect only */
 	{ "$publish", MEMBER_BOOL, false }, /* of a common attribute: listed in each core schema */
 	{ NULL, MEMBER_TEXT, false },
@@ -97,6 +99,8 @@ static const struct member type_members[] = {
 	{ "schema", MEMBER_TEXT, true },
 	{ "schemaExtensions", MEMBER_OBJECTS, false },
 	{ "$code", MEMBER_NUMBER, true },
+	{ "$base", MEMBER_TEXT, true },
+	{ "$root", MEMBER_BOOL, false },
 	{ "$id", MEMBER_NUMBER, true }, /* of the root */
 	{ NULL, MEMBER_TEXT, false },
 };
@@ -118,6 +122,7 @@ static const char *const source_names[] = { "fields", "header", "space", "member
 	NULL };
 static const char *const prepare_names[] = { "none", "username", "password", NULL };
 static const char *const dialect_names[] = { "interop", NULL };
+static const char *const base_names[] = { "org", "platform", "both", NULL };
 
 /* Which characteristics a type has (RFC 7643 section 2.3, with errata 6000, 6001, 6004 and 8470). */
 static const struct {
@@ -219,6 +224,8 @@ member_row(struct loader *l, const char *where, const json_t *object, const char
 
 /* ---- Attributes ---- */
 
+enum { MAX_TEXT = 1 << 20 }; /* the most that "$max" can say */
+
 /* Where an attribute is put. */
 struct place {
 	struct attr *parent;         /* NULL: top level of a schema (its type is not known yet) */
@@ -254,6 +261,25 @@ set_subs(struct attr *attr, const struct attr *const *subs, size_t n)
 		for (size_t w = 0; w < ATTR_ID_MAX / 64; w++)
 			attr->bits[w] |= subs[i]->bits[w];
 	}
+}
+
+/* Finds what a readOnly "$ref" is made from when it is printed. */
+static enum rc
+find_made_ref(struct loader *l, const char *where, struct attr *attr)
+{
+	const struct attr *ref = attr_sub(attr, SLICE("$ref"));
+
+	if (ref == NULL || ref->mutability != ATTR_READ_ONLY || attr->source != SOURCE_FIELDS)
+		return RC_OK;
+	attr->made_ref = ref;
+	attr->ref_value = attr_sub(attr, SLICE("value"));
+	attr->ref_type = attr_sub(attr, SLICE("type"));
+	if (attr->ref_value == NULL || attr->ref_value->type != ATTR_STRING ||
+		(attr->ref_type != NULL ? attr->ref_type->type != ATTR_STRING : ref->ref_count != 1))
+		return mistake(l, where,
+			"a readOnly \"$ref\" is made from \"value\" and from \"type\" or the one "
+			"reference type");
+	return RC_OK;
 }
 
 /* RFC 7643 section 2.1; "$ref" is the one name that starts with "$". */
@@ -304,22 +330,31 @@ read_names(struct loader *l, const char *where, const json_t *json, struct attr 
 	return RC_OK;
 }
 
+static const struct slice *
+read_texts(struct loader *l, const json_t *json, const char *member, size_t *count)
+{
+	const json_t *array = json_object_get(json, member);
+	struct slice *out;
+
+	*count = json_array_size(array);
+	out = ARENA_ARRAY(l->a, struct slice, *count);
+	for (size_t i = 0; i < *count; i++)
+		out[i] = json_slice(l, json_array_get(array, i));
+	return out;
+}
+
 static void
 read_flags(struct loader *l, const json_t *json, struct attr *attr)
 {
-	const json_t *canonical = json_object_get(json, "canonicalValues");
-	size_t n = json_array_size(canonical);
-	struct slice *values = ARENA_ARRAY(l->a, struct slice, n);
-
 	attr->multi = json_is_true(json_object_get(json, "multiValued"));
 	attr->required = json_is_true(json_object_get(json, "required"));
 	attr->case_exact = json_is_true(json_object_get(json, "caseExact"));
 	attr->indexed = json_is_true(json_object_get(json, "$index"));
 	attr->resource_id = json_is_true(json_object_get(json, "$resourceId"));
-	for (size_t i = 0; i < n; i++)
-		values[i] = json_slice(l, json_array_get(canonical, i));
-	attr->canonical = values;
-	attr->canonical_count = n;
+	attr->hidden = json_is_true(json_object_get(json, "$hidden"));
+	attr->max = (uint32_t)json_integer_value(json_object_get(json, "$max"));
+	attr->canonical = read_texts(l, json, "canonicalValues", &attr->canonical_count);
+	attr->refs = read_texts(l, json, "referenceTypes", &attr->ref_count);
 }
 
 /* What the characteristics of one attribute must not say together. */
@@ -363,6 +398,12 @@ check_rules(
 		return mistake(l, where, "a password must neither be returned nor indexed");
 	if (attr->resource_id && attr->type != ATTR_STRING)
 		return mistake(l, where, "type %s: \"$resourceId\" has no meaning", type);
+	if (attr->hidden && (attr->mutability != ATTR_READ_ONLY ||
+				    attr->returned != RETURNED_NEVER || attr->required))
+		return mistake(l, where,
+			"\"$hidden\" needs readOnly, returned never and not required");
+	if (json_object_get(json, "$max") != NULL && (attr->type != ATTR_STRING || attr->max == 0 || attr->max > MAX_TEXT))
+		return mistake(l, where, "\"$max\": a string may have 1 to %d bytes", MAX_TEXT);
 	if (top && edges && (!complex || !attr->multi))
 		return mistake(
 			l, where, "\"$source\": edges need a multi-valued complex attribute");
@@ -412,9 +453,10 @@ compile_attr(struct loader *l, json_t *json, const struct place *place, struct a
 		if (rc != RC_OK)
 			return rc;
 		set_subs(attr, (const struct attr *const *)subs, n);
+		rc = find_made_ref(l, where, attr);
 	}
 	*out = attr;
-	return RC_OK;
+	return rc;
 }
 
 static enum rc
@@ -525,8 +567,8 @@ complex_attr(struct loader *l, struct slice name, struct attr *parent)
 }
 
 static enum rc
-compile_extension(struct loader *l, const char *where, json_t *json, struct attr *root,
-	struct extension *ext, struct attr **out)
+compile_extension(struct loader *l, const char *where, json_t *json, unsigned bases,
+	struct attr *root, struct extension *ext, struct attr **out)
 {
 	struct draft *d = NULL;
 	struct attr *container;
@@ -536,6 +578,7 @@ compile_extension(struct loader *l, const char *where, json_t *json, struct attr
 		(rc = draft_for(l, where, json, &d)) != RC_OK)
 		return rc;
 	d->extension = true;
+	d->schema->bases = bases;
 	container = complex_attr(l, d->schema->urn, root);
 	container->schema = d->schema;
 	container->required = json_is_true(json_object_get(json, "required"));
@@ -544,6 +587,10 @@ compile_extension(struct loader *l, const char *where, json_t *json, struct attr
 		(rc = adopt(l, where, d, container)) != RC_OK)
 		return rc;
 	set_subs(container, d->schema->attrs, d->count);
+	container->mutability = ATTR_READ_ONLY;
+	for (size_t i = 0; i < d->count; i++)
+		if (d->attrs[i]->mutability != ATTR_READ_ONLY)
+			container->mutability = ATTR_READ_WRITE;
 	*ext = (struct extension){ d->schema, container, container->required };
 	*out = container;
 	return RC_OK;
@@ -606,8 +653,8 @@ compile_tree(struct loader *l, json_t *json, struct resource_type *type, struct 
 	for (size_t i = 0; i < core->count; i++)
 		subs[at++] = core->attrs[i];
 	for (size_t i = 0; i < n; i++) {
-		rc = compile_extension(l, type->name.p, json_array_get(extensions, i), root,
-			&list[i], &subs[at++]);
+		rc = compile_extension(l, type->name.p, json_array_get(extensions, i), type->bases,
+			root, &list[i], &subs[at++]);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -634,10 +681,14 @@ compile_type(struct loader *l, json_t *json, struct resource_type *type)
 	struct draft *core = NULL;
 	struct attr *root;
 	enum rc rc;
+	int base;
 
 	where = where != NULL ? where : "?";
-	if ((rc = check_members(l, where, json, type_members)) != RC_OK)
+	if ((rc = check_members(l, where, json, type_members)) != RC_OK ||
+		(rc = member_row(l, where, json, "$base", base_names, &base)) != RC_OK)
 		return rc;
+	type->bases = (unsigned)base + 1; /* the names are in the order of BASE_* */
+	type->in_root = json_is_true(json_object_get(json, "$root"));
 	if (code < 1 || code >= TYPE_COUNT || l->set->by_code[code] != NULL)
 		return mistake(l, where, "\"$code\" %lld is taken or not below %d", (long long)code,
 			TYPE_COUNT);
@@ -653,6 +704,7 @@ compile_type(struct loader *l, json_t *json, struct resource_type *type)
 	if ((rc = draft_for(l, where, json, &core)) != RC_OK)
 		return rc;
 	core->core = true;
+	core->schema->bases = type->bases;
 	type->core = core->schema;
 	root = complex_attr(l, SLICE(""), NULL);
 	type->root = root;
@@ -677,7 +729,8 @@ published(json_t *value, bool interop)
 	if (json_is_array(value)) {
 		copy = json_array();
 		json_array_foreach (value, i, item) {
-			if (interop || json_object_get(item, "$dialect") == NULL)
+			if ((interop || json_object_get(item, "$dialect") == NULL) &&
+				!json_is_true(json_object_get(item, "$hidden")))
 				json_array_append_new(copy, published(item, interop));
 		}
 		return copy;
@@ -813,6 +866,8 @@ publish(struct loader *l)
 	for (size_t i = 0; i < l->draft_count; i++) {
 		struct draft *d = &l->drafts[i];
 
+		if (!d->core && !d->extension)
+			d->schema->bases = BASE_BOTH;
 		d->schema->json = schema_text(l, d, false);
 		d->schema->json_interop = schema_text(l, d, true);
 		schemas[i] = d->schema;

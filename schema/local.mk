@@ -26,6 +26,19 @@ SCHEMA_DATA_FILES = \
 	schema/data/User.json \
 	schema/data/Group.json \
 	schema/data/EnterpriseUser.json \
+	schema/data/MemberUser.json \
+	schema/data/Workspace.json \
+	schema/data/Project.json \
+	schema/data/Role.json \
+	schema/data/Assignment.json \
+	schema/data/Invitation.json \
+	schema/data/Connection.json \
+	schema/data/Token.json \
+	schema/data/Settings.json \
+	schema/data/Organization.json \
+	schema/data/Person.json \
+	schema/data/Certificate.json \
+	schema/data/Quota.json \
 	schema/data/ServiceProviderConfig.json \
 	schema/data/ResourceType.json \
 	schema/data/Schema.json \

@@ -38,14 +38,32 @@ schema_by_urn(const struct schema_set *set, struct slice urn)
 	return NULL;
 }
 
-const struct attr *
-attr_sub(const struct attr *complex, struct slice name)
+static const struct attr *
+sub_named(const struct attr *complex, struct slice name)
 {
 	for (size_t i = 0; i < complex->sub_count; i++) {
 		if (slice_caseeq(complex->subs[i]->name, name))
 			return complex->subs[i];
 	}
 	return NULL;
+}
+
+const struct attr *
+attr_sub(const struct attr *complex, struct slice name)
+{
+	const struct attr *found = sub_named(complex, name);
+
+	return found != NULL && !found->hidden ? found : NULL;
+}
+
+const struct attr *
+attr_own(const struct attr *root, struct slice path)
+{
+	struct slice part;
+
+	while (root != NULL && slice_split(&path, '.', &part))
+		root = sub_named(root, part);
+	return root;
 }
 
 static bool

@@ -45,7 +45,7 @@ enum attr_prepare {
 	PREPARE_PASSWORD, /* PRECIS OpaqueString (RFC 8265 section 4.2), then hashed */
 };
 
-enum { ATTR_ID_MAX = 512 }; /* attribute ids are below this: a projection is a set of bits */
+enum { ATTR_ID_MAX = 1024 }; /* attribute ids are below this: a projection is a set of bits */
 
 /* How a connection's requests are read. docs/SCIM.md lists what each one takes. */
 enum dialect {
@@ -63,6 +63,9 @@ struct attr {
 	bool indexed;     /* "$index": true: the store keeps an index of its values */
 	bool resource_id; /* "$resourceId": true: the text is the id of a resource (members.value,
 			     manager.value): a bulkId may stand here */
+	bool hidden;      /* "$hidden": true: kept by the server for itself (hashes). No client finds it
+			     by name: not in bodies, filters, PATCH paths, attributes lists, /Schemas */
+	uint32_t max;     /* "$max": longest text in bytes; 0: as protocol/scim_read.h says */
 	enum attr_mutability mutability;
 	enum attr_returned returned;
 	enum attr_uniqueness uniqueness;
@@ -79,11 +82,25 @@ struct attr {
 	size_t sub_count;
 	const struct slice *canonical; /* canonicalValues */
 	size_t canonical_count;
+	const struct slice *refs; /* referenceTypes */
+	size_t ref_count;
+	const struct attr *made_ref; /* of a complex one: its readOnly "$ref", which is not stored but
+					printed from `value` and the name of its resource type, in
+					`type` or alone in referenceTypes; NULL: none */
+	const struct attr *ref_value, *ref_type; /* those two, with made_ref; ref_type may be NULL */
 	uint64_t bits[ATTR_ID_MAX / 64]; /* itself and all below it */
+};
+
+/* Where a resource type lives. "$base" in the data: "org", "platform" or "both". */
+enum {
+	BASE_ORG = 1,      /* /orgs/{key}/scim/v2 */
+	BASE_PLATFORM = 2, /* /scim/v2 */
+	BASE_BOTH = 3,
 };
 
 struct schema {
 	struct slice urn, name, description;
+	unsigned bases; /* where a type uses it; both for the schemas of the protocol itself */
 	struct slice json; /* text of the Schema resource without meta, not closed:
 			      `{"schemas":…,"attributes":[…]` */
 	struct slice
@@ -100,6 +117,8 @@ struct extension {
 
 struct resource_type {
 	uint8_t code;          /* in record ids and index keys: 1 User, 2 Group; "$code" */
+	unsigned bases;        /* BASE_ORG | BASE_PLATFORM */
+	bool in_root;          /* "$root": true: queries of the base itself find it */
 	struct slice name;     /* "User"; also its id */
 	struct slice endpoint; /* "/Users" */
 	struct slice description;
@@ -115,10 +134,28 @@ struct resource_type {
 	const struct attr *meta_type, *meta_created, *meta_modified, *meta_location, *meta_version;
 };
 
-enum { TYPE_USER = 1, TYPE_GROUP = 2, TYPE_COUNT = 3 /* codes are below this */ };
+/* Stored: never changed, never used again. */
+enum {
+	TYPE_USER = 1,
+	TYPE_GROUP = 2,
+	TYPE_WORKSPACE = 3,
+	TYPE_PROJECT = 4,
+	TYPE_ROLE = 5,
+	TYPE_ASSIGNMENT = 6,
+	TYPE_INVITATION = 7,
+	TYPE_CONNECTION = 8,
+	TYPE_TOKEN = 9,
+	TYPE_SETTINGS = 10,
+	TYPE_ORGANIZATION = 11,
+	TYPE_PERSON = 12,
+	TYPE_CERTIFICATE = 13,
+	TYPE_QUOTA = 14,
+	TYPE_AUDIT_EVENT = 15,
+	TYPE_COUNT = 16 /* codes are below this */
+};
 
 struct schema_set {
-	const struct resource_type *const *types; /* in the order they are published: User, Group */
+	const struct resource_type *const *types; /* in the order they are published: User, Group, … */
 	size_t type_count;
 	const struct resource_type *by_code[TYPE_COUNT];
 	const struct schema *const *schemas; /* all, in the order they are published */
@@ -141,7 +178,8 @@ const struct resource_type *schema_type_by_name(const struct schema_set *set, st
 /* By URN, ASCII case-insensitive (RFC 7643 section 3: URIs of schemas compare without case). */
 const struct schema *schema_by_urn(const struct schema_set *set, struct slice urn);
 
-/* A direct sub-attribute by name, ASCII case-insensitive (RFC 7643 section 2.1); NULL when none. */
+/* A direct sub-attribute by name, ASCII case-insensitive (RFC 7643 section 2.1); NULL when none.
+ * This and attr_find() are for names that clients say: they do not find what is hidden. */
 const struct attr *attr_sub(const struct attr *complex, struct slice name);
 
 /* An attribute by its full path in the notation of RFC 7644 section 3.10: "userName",
@@ -150,6 +188,10 @@ const struct attr *attr_sub(const struct attr *complex, struct slice name);
  * first, then the rest is split. NULL when the type has no such attribute; the core schema's URN
  * alone is none. */
 const struct attr *attr_find(const struct resource_type *type, struct slice path);
+
+/* An attribute by names with dots between, from the root: the server's own look-up, which finds
+ * hidden ones too. An extension is named by its container first: attr_own(ext->container, ...). */
+const struct attr *attr_own(const struct attr *root, struct slice path);
 
 /* The path of an attribute for messages and for `attributes`: "name.givenName",
  * "urn:…:User:department". */

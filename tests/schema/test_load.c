@@ -10,6 +10,10 @@ static const char *const mutabilities[] = { "readWrite", "readOnly", "immutable"
 static const char *const returneds[] = { "default", "always", "never", "request" };
 static const char *const uniquenesses[] = { "none", "server", "global" };
 
+#define ENTERPRISE "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+#define CORE "urn:ietf:params:scim:schemas:core:2.0:User"
+#define MEMBER "urn:rosterd:scim:schemas:extension:member:1.0:User"
+
 /* One row of the reference: schema, path, type, multi, required, caseExact, mutability, returned,
  * uniqueness. */
 enum { COLUMNS = 9 };
@@ -93,7 +97,8 @@ each_attribute_is_as_the_rfc_says(void **state)
 	}
 	free(text);
 	for (size_t i = 0; i < fx.set->schema_count; i++)
-		have += attrs_below(fx.set->schemas[i]->attrs, fx.set->schemas[i]->attr_count);
+		if (slice_starts(fx.set->schemas[i]->urn, SLICE("urn:ietf:")))
+			have += attrs_below(fx.set->schemas[i]->attrs, fx.set->schemas[i]->attr_count);
 	assert_int_equal(have, seen + 1); /* interopProfileConformant is from a draft */
 }
 
@@ -110,6 +115,8 @@ ids_of_stored_attributes_never_change(void **state)
 
 		assert_true(slice_split(&cell[0], ' ', &name));
 		attr = attr_find(schema_type_by_name(fx.set, name), cell[0]);
+		if (attr == NULL)
+			attr = attr_own(schema_type_by_name(fx.set, name)->root, cell[0]);
 		if (attr == NULL)
 			fail_msg("%.*s is missing", SLICE_ARG(cell[0]));
 		assert_true(slice_to_u64(cell[1], 1, ATTR_ID_MAX - 1, &id));
@@ -140,14 +147,15 @@ static void
 trees_hang_together(void **state)
 {
 	(void)state;
-	assert_int_equal(fx.set->type_count, 2);
+	for (size_t i = 0; i < fx.set->type_count; i++) {
+		assert_int_equal(fx.set->types[i]->code, i + 1);
+		check_tree(fx.set->types[i]->root, NULL);
+	}
 	assert_ptr_equal(fx.set->types[0], fx.user);
-	check_tree(fx.user->root, NULL);
-	check_tree(fx.group->root, NULL);
 	assert_ptr_not_equal(fx.user->meta, fx.group->meta);
 	assert_slice(fx.user->root->subs[0]->name, "schemas");
 	assert_slice(fx.user->root->subs[fx.user->root->sub_count - 1]->name, "meta");
-	assert_int_equal(fx.user->extension_count, 1);
+	assert_int_equal(fx.user->extension_count, 2);
 	assert_false(fx.user->extensions[0].required);
 	assert_ptr_equal(fx.user->extensions[0].container->schema, fx.user->extensions[0].schema);
 	assert_slice(user_attr("userName")->json_key, "\"userName\":");
@@ -158,16 +166,48 @@ trees_hang_together(void **state)
 static void
 our_own_members_are_read(void **state)
 {
-	static const char *const indexed[] = { "userName", "externalId", "emails.value",
-		"displayName", "name.familyName", "active", "meta.lastModified" };
-	size_t count = 0;
+	/* Besides externalId and meta.lastModified, which all types have. */
+	static const struct {
+		uint8_t code;
+		const char *paths[8];
+	} rows[] = {
+		{ TYPE_USER, { "userName", "emails.value", "displayName", "name.familyName", "active",
+				     MEMBER ":person.value", MEMBER ":linkState" } },
+		{ TYPE_GROUP, { "displayName" } },
+		{ TYPE_WORKSPACE, { "displayName", "parent.value" } },
+		{ TYPE_PROJECT, { "displayName", "parent.value" } },
+		{ TYPE_ROLE, { "name", "kind" } },
+		{ TYPE_ASSIGNMENT, { "principal.value", "role", "scope.value" } },
+		{ TYPE_INVITATION, { "kind", "address", "status", "tokenHash", "orgNumber" } },
+		{ TYPE_CONNECTION, { "name", "number" } },
+		{ TYPE_TOKEN, { "kind", "owner.value", "number" } },
+		{ TYPE_SETTINGS, { NULL } },
+		{ TYPE_ORGANIZATION, { "key", "displayName", "state", "number", "domains",
+					     "formerKeys.value" } },
+		{ TYPE_PERSON, { "userName", "displayName", "emails.value", "active" } },
+		{ TYPE_CERTIFICATE, { "subject.value", "serial", "fingerprint" } },
+		{ TYPE_QUOTA, { "name", "member.value" } },
+	};
+	size_t count = 0, want = 0;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(indexed) / sizeof(indexed[0]); i++)
-		assert_true(user_attr(indexed[i])->indexed);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct resource_type *type = schema_type(fx.set, rows[i].code);
+
+		want += 2;
+		assert_true(type->external_id->indexed && type->meta_modified->indexed);
+		for (size_t k = 0; k < 8 && rows[i].paths[k] != NULL; k++, want++) {
+			const struct attr *attr = attr_find(type, slice_of(rows[i].paths[k]));
+
+			if (attr == NULL)
+				attr = attr_own(type->root, slice_of(rows[i].paths[k]));
+			if (attr == NULL || !attr->indexed)
+				fail_msg("%s", rows[i].paths[k]);
+		}
+	}
 	for (size_t i = 0; i < ATTR_ID_MAX; i++)
 		count += fx.set->by_id[i] != NULL && fx.set->by_id[i]->indexed;
-	assert_int_equal(count, 7 + 3); /* a group's displayName, externalId, lastModified */
+	assert_int_equal(count, want);
 	assert_int_equal(user_attr("userName")->prepare, PREPARE_USERNAME);
 	assert_int_equal(user_attr("password")->prepare, PREPARE_PASSWORD);
 	assert_int_equal(user_attr("groups")->source, SOURCE_GROUPS);
@@ -181,9 +221,6 @@ our_own_members_are_read(void **state)
 		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value")
 			    ->resource_id);
 }
-
-#define ENTERPRISE "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-#define CORE "urn:ietf:params:scim:schemas:core:2.0:User"
 
 static void
 attributes_are_found_by_path(void **state)
@@ -243,10 +280,72 @@ types_and_schemas_are_found(void **state)
 	assert_null(schema_type(fx.set, 0));
 	assert_null(schema_type(fx.set, TYPE_COUNT));
 	assert_null(schema_type(fx.set, 255));
-	assert_int_equal(fx.set->schema_count, 6);
+	assert_int_equal(fx.set->schema_count, 6 + 1 + 12);
 	assert_ptr_equal(schema_by_urn(fx.set, SLICE("URN:ietf:params:scim:schemas:core:2.0:user")),
 		fx.user->core);
 	assert_null(schema_by_urn(fx.set, SLICE("urn:x")));
+}
+
+static void
+what_is_hidden_has_no_name_for_clients(void **state)
+{
+	const struct resource_type *type = schema_type(fx.set, TYPE_INVITATION);
+	const struct attr *hash = attr_own(type->root, SLICE("tokenHash"));
+
+	(void)state;
+	assert_non_null(hash);
+	assert_true(hash->hidden && hash->indexed);
+	assert_null(attr_find(type, SLICE("tokenHash")));
+	assert_null(attr_find(type, SLICE("urn:rosterd:scim:schemas:core:1.0:Invitation:tokenHash")));
+	assert_null(attr_sub(type->root, SLICE("TOKENHASH")));
+	assert_ptr_equal(attr_own(type->root, SLICE("teams.value")), attr_find(type, SLICE("teams.value")));
+	assert_null(attr_own(type->root, SLICE("teams.x")));
+}
+
+static void
+types_live_on_their_bases(void **state)
+{
+	static const char *const platform[] = { "Organization", "Person" };
+	static const char *const both[] = { "Invitation", "Token" };
+
+	(void)state;
+	for (size_t i = 0; i < fx.set->type_count; i++) {
+		const struct resource_type *t = fx.set->types[i];
+		unsigned want = BASE_ORG;
+
+		for (size_t k = 0; k < 2; k++) {
+			if (slice_eq(t->name, slice_of(platform[k])))
+				want = BASE_PLATFORM;
+			if (slice_eq(t->name, slice_of(both[k])))
+				want = BASE_BOTH;
+		}
+		assert_int_equal(t->bases, want);
+		assert_int_equal(t->core->bases, want);
+		assert_int_equal(t->in_root, t->code <= TYPE_GROUP);
+	}
+	assert_int_equal(fx.user->extensions[1].schema->bases, BASE_ORG);
+	assert_int_equal(schema_by_urn(fx.set, SLICE("urn:ietf:params:scim:schemas:core:2.0:Schema"))->bases,
+		BASE_BOTH);
+}
+
+static void
+references_that_are_made_know_their_parts(void **state)
+{
+	const struct attr *person = user_attr(MEMBER ":person");
+	const struct attr *scope =
+		attr_find(schema_type(fx.set, TYPE_ASSIGNMENT), SLICE("scope"));
+
+	(void)state;
+	assert_ptr_equal(person->made_ref, attr_sub(person, SLICE("$ref")));
+	assert_ptr_equal(person->ref_value, attr_sub(person, SLICE("value")));
+	assert_null(person->ref_type);
+	assert_slice(person->made_ref->refs[0], "Person");
+	assert_ptr_equal(scope->ref_type, attr_sub(scope, SLICE("type")));
+	assert_null(user_attr(ENTERPRISE ":manager")->made_ref); /* stored as it was sent */
+	assert_null(user_attr("groups")->made_ref);              /* edges */
+	assert_int_equal(user_attr(MEMBER)->mutability, ATTR_READ_ONLY);
+	assert_int_equal(user_attr(ENTERPRISE)->mutability, ATTR_READ_WRITE);
+	assert_int_equal(attr_find(schema_type(fx.set, TYPE_SETTINGS), SLICE("policies"))->max, 262144);
 }
 
 /* ---- What is published ---- */
@@ -306,9 +405,11 @@ published_schemas_tell_what_is_served(void **state)
 		for (size_t k = 0; k < schema->attr_count; k++) {
 			const char *name = schema->attrs[k]->name.p;
 			bool draft = strcmp(name, "interopProfileConformant") == 0;
+			bool hidden = schema->attrs[k]->hidden;
 
-			assert_int_equal(json_attr(attrs, name) == NULL, draft);
-			assert_non_null(json_attr(json_object_get(interop, "attributes"), name));
+			assert_int_equal(json_attr(attrs, name) == NULL, draft || hidden);
+			assert_int_equal(
+				json_attr(json_object_get(interop, "attributes"), name) == NULL, hidden);
 		}
 		json_decref(json);
 		json_decref(interop);
@@ -365,10 +466,10 @@ struct slip {
 
 static const struct slip slips[] = {
 	{ "User.json", "\"$id\": 41", "\"$id\": 40", "name", "taken by \"userName\"" },
-	{ "User.json", "\"$id\": 41", "\"$id\": 512", "name", "not from 1 to 511" },
-	{ "User.json", "\"$id\": 41", "\"$id\": 0", "name", "not from 1 to 511" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 1024", "name", "not from 1 to 1023" },
+	{ "User.json", "\"$id\": 41", "\"$id\": 0", "name", "not from 1 to 1023" },
 	{ "User.json", "\"$id\": 41", "\"$id\": -9223372036854775808", "name",
-		"not from 1 to 511" },
+		"not from 1 to 1023" },
 	{ "User.json", "\"$id\": 41", "\"$id\": \"41\"", "name", "wrong kind" },
 	{ "User.json", "\"$id\": 41", "\"$id\": 12", "id",
 		"common.json: \"$id\" 12 is taken by \"name\"" },
@@ -409,8 +510,21 @@ static const struct slip slips[] = {
 		"lack it" },
 	{ "common.json", "\"after\"", "\"behind\"", "", "unknown member \"behind\"" },
 	{ "types.json", "\"$code\": 2", "\"$code\": 1", "Group", "\"$code\" 1 is taken" },
-	{ "types.json", "\"$code\": 2", "\"$code\": 3", "Group",
-		"\"$code\" 3 is taken or not below 3" },
+	{ "types.json", "\"$code\": 2", "\"$code\": 16", "Group",
+		"\"$code\" 16 is taken or not below 16" },
+	{ "types.json", "\"$base\": \"org\"", "\"$base\": \"tenant\"", "User",
+		"can't be \"tenant\"" },
+	{ "types.json", "\"$base\": \"org\", ", "", "User", "\"$base\" is missing" },
+	{ "Invitation.json", "\"mutability\": \"readOnly\", \"returned\": \"never\"",
+		"\"mutability\": \"readOnly\", \"returned\": \"default\"", "tokenHash",
+		"needs readOnly, returned never" },
+	{ "Invitation.json", "\"mutability\": \"readOnly\", \"returned\": \"never\"",
+		"\"mutability\": \"readWrite\", \"returned\": \"never\"", "tokenHash",
+		"needs readOnly, returned never" },
+	{ "Invitation.json", "\"$max\": 4096", "\"$max\": 0", "message", "1 to 1048576 bytes" },
+	{ "Invitation.json", "\"$max\": 4096", "\"$max\": 1048577", "message", "1 to 1048576 bytes" },
+	{ "MemberUser.json", "\"referenceTypes\": [\"Person\"]",
+		"\"referenceTypes\": [\"Person\", \"User\"]", "person", "the one reference type" },
 	{ "types.json", "\"$id\": 20", "\"$id\": 11", "Group", "taken by \"schemas\"" },
 	{ "types.json", "core:2.0:Group", "core:2.0:Team", "Group", "schema of no file" },
 	{ "types.json", "extension:enterprise:2.0:User", "core:2.0:User", "User", "has a place" },
@@ -469,6 +583,9 @@ main(void)
 		cmocka_unit_test(our_own_members_are_read),
 		cmocka_unit_test(attributes_are_found_by_path),
 		cmocka_unit_test(types_and_schemas_are_found),
+		cmocka_unit_test(what_is_hidden_has_no_name_for_clients),
+		cmocka_unit_test(types_live_on_their_bases),
+		cmocka_unit_test(references_that_are_made_know_their_parts),
 		cmocka_unit_test(published_schemas_tell_what_is_served),
 		cmocka_unit_test(published_user_schema_is_exact),
 		cmocka_unit_test(published_types_are_exact),

@@ -235,7 +235,7 @@ unknown_attributes_are_passed_over(void **state)
 
 	(void)state;
 	record_pack(&b, fx.set, &r, root, 0, NULL);
-	buf_put(&b, "\xff\x01\x03xyz", 6); /* id 511 */
+	buf_put(&b, "\xff\x03\x03xyz", 6); /* id 1023 */
 	buf_put(&b, "\xff\xff\x01x", 4);   /* an id above all */
 	buf_put(&b, (char[]){ (char)user_attr("title")->id, 0, 1, 't' }, 4);
 	assert_true(record_parse(fx.set, buf_as_slice(&b), &back));
