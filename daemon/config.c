@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/config_table.h"
+#include "daemon/dns_txt.h"
 
 #include "base/banned.h"
 
@@ -434,6 +435,10 @@ together_check(const struct reading *r, struct err *err)
 		return fail(err, RC_INVALID_VALUE, "",
 			"%s:%u: password.memory must be at least 8 KiB a lane", r->file,
 			line_of(r, &c->password_memory));
+	if (c->dns_server != NULL && !dns_server_valid(c->dns_server))
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: dns.server: \"%.100s\" is no IP address with an optional port", r->file,
+			line_of(r, &c->dns_server), c->dns_server);
 	return mail_check(r, err) != RC_OK ? RC_INVALID_VALUE : listeners_check(r, err);
 }
 

@@ -49,6 +49,9 @@ struct config {
 	uint64_t mail_timeout;                     /* seconds */
 	uint64_t mail_retry_first, mail_retry_max; /* seconds */
 	uint64_t mail_attempts;
+	char *seal_key_file, **seal_old_key_files;   /* for seal_new() */
+	char *dns_server;                            /* for dns_txt_lookup(), as is dns_timeout */
+	uint64_t dns_timeout;                        /* seconds */
 };
 
 /* Reads and checks a file. Errors name file, line, setting and limit. The caller frees *out. */

@@ -44,7 +44,10 @@ put_default(struct buf *out, const struct setting *s)
 		buf_printf(out, "\"%s\"", s->text != NULL ? s->text : "");
 		break;
 	case SETTING_TEXTS:
-		buf_printf(out, "[ \"%s\" ]", s->text);
+		if (s->text != NULL)
+			buf_printf(out, "[ \"%s\" ]", s->text);
+		else
+			BUF_LIT(out, "[ ]");
 		break;
 	case SETTING_SWITCH:
 		buf_printf(out, "%s", s->value != 0 ? "true" : "false");

@@ -48,6 +48,8 @@ const struct setting_group config_groups[] = {
 	{ "guard", "The guard of mass removal" },
 	{ "token", "Bearer tokens" },
 	{ "mail", "Mail: invitations and confirmations of addresses, sent by SMTP" },
+	{ "seal", "Secrets in the store (private keys of organisations' certificate authorities)" },
+	{ "dns", "Looking up the proof that an organisation has a domain" },
 };
 const size_t config_group_count = sizeof(config_groups) / sizeof(config_groups[0]);
 
@@ -203,5 +205,16 @@ const struct setting config_settings[] = {
 	NUMBER("mail.attempts", mail_attempts, 1, 1000, 24, "attempts", true,
 		"Attempts before a mail is given up (rosterctl outbox list --dead). The defaults make "
 		"that two and a half days."),
+	TEXT("seal.key_file", seal_key_file, NULL, false,
+		"File with the key that secrets in the store are encrypted with: 32 bytes, as 64 hex digits or in "
+		"base64; readable by its owner alone. Without it seal.key in the data directory, made at the first "
+		"start. Keep a copy apart from the store's backups: without the key those secrets are lost."),
+	TEXTS("seal.old_key_files", seal_old_key_files, NULL,
+		"Files of former keys, for what was encrypted before the key was changed."),
+
+	TEXT("dns.server", dns_server, NULL, false,
+		"The DNS server to ask: an address like 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53. It should be "
+		"one that validates DNSSEC. Without it those of resolv.conf."),
+	NUMBER("dns.timeout", dns_timeout, 1, 60, 5, "seconds", true, "For one question, with all its repetitions."),
 };
 const size_t config_setting_count = sizeof(config_settings) / sizeof(config_settings[0]);

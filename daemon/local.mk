@@ -59,6 +59,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/transfer_import.c \
 	daemon/directory/transfer_parse.c \
 	daemon/directory/transfer_put.c \
+	daemon/dns_txt.c daemon/dns_txt.h \
 	daemon/exchange.h \
 	daemon/fair.c daemon/fair.h \
 	daemon/gzip.c daemon/gzip.h \
@@ -77,6 +78,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/request.h \
 	daemon/scim/scim.c daemon/scim/scim.h \
 	daemon/scim/write.c \
+	daemon/seal.c daemon/seal.h \
 	daemon/server.c daemon/server.h \
 	daemon/tls.c daemon/tls.h \
 	daemon/worker.c

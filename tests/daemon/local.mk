@@ -32,3 +32,12 @@ check_PROGRAMS += tests/daemon/test_mail
 tests_daemon_test_mail_SOURCES = tests/daemon/test_mail.c tests/daemon/check.h
 tests_daemon_test_mail_LDADD = libmail.a libschema.a libbase.a $(UNISTRING_LIBS) $(CMOCKA_LIBS)
 endif
+
+# Secrets, certificates, names.
+if HAVE_CMOCKA
+check_PROGRAMS += tests/daemon/test_seal tests/daemon/test_dns_txt
+tests_daemon_test_seal_SOURCES = tests/daemon/test_seal.c tests/daemon/check.h
+tests_daemon_test_seal_LDADD = libdaemon.a libbase.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+tests_daemon_test_dns_txt_SOURCES = tests/daemon/test_dns_txt.c tests/daemon/check.h
+tests_daemon_test_dns_txt_LDADD = libdaemon.a libbase.a $(CMOCKA_LIBS)
+endif

@@ -140,6 +140,7 @@ static const struct {
 		{ ":2:", "mail.user", "TLS" } },
 	{ PLAIN "mail: { retry_first = 60; retry_max = 30; };\n",
 		{ ":2:", "mail.retry_first", "30" } },
+	{ PLAIN "dns: { server = \"ns.example.com\"; };\n", { ":2:", "dns.server", "ns.example.com" } },
 	{ PLAIN "gzip = true\nworkers == 2;\n", { ":3:" } },
 	{ PLAIN "tls = 5;\n", { ":2:", "\"tls\"" } },
 };
