@@ -52,6 +52,25 @@ texts_new(size_t n)
 	return texts;
 }
 
+/* The default of a list: its texts, with spaces between. */
+static char **
+texts_split(const char *text)
+{
+	struct slice rest = slice_of(text != NULL ? text : ""), word, all = rest;
+	size_t n = 0;
+	char **texts;
+
+	while (rest.len > 0 && slice_split(&rest, ' ', &word))
+		n++;
+	texts = texts_new(n);
+	for (size_t i = 0; i < n; i++) {
+		(void)slice_split(&all, ' ', &word);
+		if ((texts[i] = strndup(word.p, word.len)) == NULL)
+			abort();
+	}
+	return texts;
+}
+
 void
 config_free(struct config *c)
 {
@@ -474,8 +493,7 @@ defaults_new(void)
 			*FIELD(c, s, char *) = copy(s->text);
 			break;
 		case SETTING_TEXTS:
-			*FIELD(c, s, char **) = texts_new(1);
-			(*FIELD(c, s, char **))[0] = copy(s->text);
+			*FIELD(c, s, char **) = texts_split(s->text);
 			break;
 		case SETTING_SWITCH:
 			*FIELD(c, s, bool) = s->value != 0;

@@ -41,6 +41,11 @@ struct config {
 	uint64_t guard_users, guard_members;         /* never stops before so many were removed */
 	uint64_t guard_window;                       /* seconds */
 	uint64_t token_lifetime, token_lifetime_max; /* days; 0: no end */
+	uint64_t rate_address, rate_address_burst; /* of one address without a token */
+	char **models;         /* files of role models, beside those that ship */
+	char **reserved_names; /* no org's key, no person's username */
+	char *personal_model;  /* NULL or "": who signs up gets no org */
+	uint64_t rename_grace, delete_grace; /* seconds */
 	char *mail_server; /* smtp://host:port or smtps://host:port; NULL: no mail is sent */
 	uint64_t mail_starttls; /* enum mail_starttls */
 	char *mail_user, *mail_password_file;

@@ -35,6 +35,22 @@ put_size(struct buf *out, uint64_t bytes, const char *quote)
 		buf_printf(out, "%s%llu %s%s", quote, (unsigned long long)bytes, units[i], quote);
 }
 
+/* A list; in the file a line may be as long as it likes, but people read it. */
+static void
+put_texts(struct buf *out, const char *text)
+{
+	struct slice rest = slice_of(text != NULL ? text : ""), word;
+	size_t n = 0;
+
+	BUF_LIT(out, "[");
+	while (rest.len > 0 && slice_split(&rest, ' ', &word)) {
+		buf_printf(out, "%s\"%.*s\"", n == 0 ? " " : n % 8 == 0 ? ",\n\t" : ", ",
+			SLICE_ARG(word));
+		n++;
+	}
+	BUF_LIT(out, " ]");
+}
+
 /* The default as it stands in a file. */
 static void
 put_default(struct buf *out, const struct setting *s)
@@ -44,10 +60,7 @@ put_default(struct buf *out, const struct setting *s)
 		buf_printf(out, "\"%s\"", s->text != NULL ? s->text : "");
 		break;
 	case SETTING_TEXTS:
-		if (s->text != NULL)
-			buf_printf(out, "[ \"%s\" ]", s->text);
-		else
-			BUF_LIT(out, "[ ]");
+		put_texts(out, s->text);
 		break;
 	case SETTING_SWITCH:
 		buf_printf(out, "%s", s->value != 0 ? "true" : "false");

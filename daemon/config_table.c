@@ -2,6 +2,18 @@
 
 #include "base/banned.h"
 
+/* What people take for the service itself, or for a page of it. */
+#define RESERVED_NAMES                                                                             \
+	"about abuse account accounts admin administrator administrators api app apps assets "     \
+	"auth available billing blog console contact dashboard dns docs download "     \
+	"email everyone explore feedback ftp guest health healthz help hostmaster imap info "      \
+	"internal invitation invitations invite legal localhost login logout mail me members "     \
+	"news noreply notifications null oauth operator org organization organizations orgs "      \
+	"owner password people person platform postmaster pricing privacy public register root "   \
+	"roster rosterd scim search security self service settings shop signin signup smtp "       \
+	"sso staff static status store support sysadmin system team teams terms token "       \
+	"tokens undefined unknown user users webmaster well-known wiki www"
+
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const starttls_modes[] = { "require", "try", "off", NULL };
 
@@ -47,6 +59,7 @@ const struct setting_group config_groups[] = {
 	{ "password", "Password hashing (Argon2id)" },
 	{ "guard", "The guard of mass removal" },
 	{ "token", "Bearer tokens" },
+	{ "org", "Organisations and people" },
 	{ "mail", "Mail: invitations and confirmations of addresses, sent by SMTP" },
 	{ "seal", "Secrets in the store (private keys of organisations' certificate authorities)" },
 	{ "dns", "Looking up the proof that an organisation has a domain" },
@@ -128,6 +141,11 @@ const struct setting config_settings[] = {
 		"Requests a second of one org, with all its tokens. 0: no limit."),
 	NUMBER("rate.org_burst", rate_org_burst, 1, 1000000, 10000, "requests", true,
 		"Requests at once of one org, after a pause."),
+	NUMBER("rate.address", rate_address, 0, 1000000, 10, "requests/s", true,
+		"Requests a second without a token (whether a name is free, links of invitations) from one "
+		"address. 0: no limit."),
+	NUMBER("rate.address_burst", rate_address_burst, 1, 1000000, 50, "requests", true,
+		"Such requests at once from one address, after a pause."),
 
 	NUMBER("scim.page_default", page_default, 1, 1000, 100, "resources", false,
 		"Resources on a page when the request has no count."),
@@ -173,6 +191,18 @@ const struct setting config_settings[] = {
 	NUMBER("token.lifetime_max", token_lifetime_max, 0, 36500, 0, "days", true,
 		"The longest life of a new token; longer ones, and \"never\", are refused. 0: "
 		"any."),
+
+	TEXTS("org.models", models, NULL,
+		"Files of role models of your own (docs/ROLE_MODELS.md), beside those that ship."),
+	TEXTS("org.reserved_names", reserved_names, RESERVED_NAMES,
+		"Names that no org's key and no person's username may be, without case."),
+	TEXT("org.personal_model", personal_model, NULL, false,
+		"The role model of the personal org that each person gets at signing up. Without it "
+		"they get none."),
+	NUMBER("org.rename_grace", rename_grace, 0, 315360000, 7776000, "seconds", false,
+		"How long the former key of a renamed org leads to it, and nobody else can have it."),
+	NUMBER("org.delete_grace", delete_grace, 0, 315360000, 2592000, "seconds", false,
+		"How long an operator can restore a deleted org; then it is removed for good."),
 
 	TEXT("mail.server", mail_server, NULL, false,
 		"The mail server, as smtp://host:port (587 for submission, 25 for a relay) or "

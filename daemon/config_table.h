@@ -20,7 +20,7 @@ struct setting {
 	enum setting_kind kind;
 	size_t offset;            /* in struct config */
 	uint64_t min, max, value; /* value: the default */
-	const char *text; /* the default of texts; what to say instead of the default of others */
+	const char *text; /* the default of texts (of a list: with spaces between them); what to say instead of the default of others */
 	const char *unit;
 	const char *const *choices;
 	bool reloadable;
