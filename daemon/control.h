@@ -30,6 +30,7 @@ enum control_need {
 struct control_options {
 	const struct config *config;
 	const struct schema_set *schema;
+	const struct model_set *models;
 	struct store *store;
 	struct committer *committer;
 	struct auth *auth;

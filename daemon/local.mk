@@ -64,6 +64,7 @@ libdaemon_a_SOURCES = \
 	daemon/fair.c daemon/fair.h \
 	daemon/gzip.c daemon/gzip.h \
 	daemon/link.c daemon/link.h \
+	daemon/models.c daemon/models.h \
 	daemon/password.c daemon/password.h \
 	daemon/pool.c daemon/pool.h \
 	daemon/rate.c daemon/rate.h \

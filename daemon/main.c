@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/models.h"
 #include "daemon/rate.h"
 #include "daemon/scim/scim.h"
 #include "daemon/server.h"
@@ -32,8 +33,9 @@ enum { EXIT_USAGE = 2 };
 
 struct daemon {
 	struct config *config;
-	struct arena *arena; /* of the schema */
+	struct arena *arena; /* of schema and models */
 	const struct schema_set *schema;
+	const struct model_set *models;
 	struct server *server;
 	struct store *store;
 	struct committer *committer;
@@ -112,6 +114,7 @@ scim_start(struct daemon *d, struct err *err)
 {
 	struct scim_options options = {
 		.schema = d->schema,
+		.models = d->models,
 		.config = d->config,
 		.store = d->store,
 		.committer = d->committer,
@@ -259,15 +262,19 @@ store_start(struct daemon *d, struct err *err)
 	return auth_new(&(struct auth_options){ .workers = (unsigned)d->config->workers,
 				.store = d->store,
 				.schema = d->schema,
-				.committer = d->committer },
+				.committer = d->committer,
+				.models = d->models },
 		&d->auth, err);
 }
 
 static enum rc
 schema_start(struct daemon *d, struct err *err)
 {
+	enum rc rc;
+
 	d->arena = arena_new();
-	return schema_load(d->arena, &d->schema, err);
+	rc = schema_load(d->arena, &d->schema, err);
+	return rc != RC_OK ? rc : models_open(d->arena, d->config->models, &d->models, err);
 }
 
 /* ---- Reload ---- */
@@ -352,6 +359,7 @@ start(struct daemon *d, struct err *err)
 		return rc;
 	control = (struct control_options){ .config = d->config,
 		.schema = d->schema,
+		.models = d->models,
 		.store = d->store,
 		.committer = d->committer,
 		.auth = d->auth,
@@ -460,6 +468,7 @@ run_offline(struct daemon *d)
 		return EXIT_FAILURE;
 	}
 	control.schema = d->schema;
+	control.models = d->models;
 	control_serve(&control, STDIN_FILENO);
 	stop(d);
 	return EXIT_SUCCESS;

@@ -17,6 +17,7 @@ struct scim;
 
 struct scim_options {
 	const struct schema_set *schema;
+	const struct model_set *models;
 	const struct config *config; /* live: reloadable settings are read at each request */
 	struct store *store;
 	struct committer *committer;
