@@ -401,6 +401,21 @@ journal_old(struct orgtx *o, const struct journal_entry *entry, const struct cha
 	return packed->p != NULL;
 }
 
+bool
+journal_deletes(struct orgtx *o, uint64_t revision, uint64_t row, struct slice *packed)
+{
+	struct journal_entry e;
+	struct slice bytes, index;
+	struct change c = { 0 };
+	const char *end;
+
+	if (!entry_bytes(o, revision, &bytes) || !decode(bytes, revision, &e, &index))
+		return false;
+	end = e.changes.p + e.changes.len;
+	return (index.len > 0 ? find_indexed(&e, index, row, end, &c) : find_walking(&e, row, end, &c)) &&
+	       c.kind == CHANGE_DELETE && journal_old(o, &e, &c, packed);
+}
+
 /* ---- Doing it again ---- */
 
 static void

@@ -18,6 +18,7 @@
  *   idx       org | attr id | type | value     row, DUPFIXED; attr id 0 with no value: all rows of a type
  *   member    org | group row                  member row, DUPFIXED: a membership edge,
  *   group     org | member row                 group row, DUPFIXED: and its mirror
+ *   gone      org | row                        revision that deleted it
  *   journal   org | revision                   entry
  *
  * An entry of the journal (integers little-endian):
@@ -285,6 +286,8 @@ row_counter(uint64_t row)
 bool row_by_id(struct orgtx *o, const struct uuid *id, uint64_t *row);
 /* The packed record, parsed: borrowed. */
 bool record_get(struct orgtx *o, uint64_t row, struct record *out);
+/* What a deleted record was at last, from the journal: borrowed. */
+bool record_gone(struct orgtx *o, uint64_t row, struct record *out);
 
 /* ---- Changes of one org: each between change_begin() and change_end(), which writes the journal entry ---- */
 

@@ -32,6 +32,7 @@ enum { STORE_FORMAT = 2, STORE_SECRET = 32 };
 	X(IDX, "idx", DUPS) \
 	X(MEMBER, "member", DUPS) \
 	X(GROUP, "group", DUPS) \
+	X(GONE, "gone", 0) \
 	X(JOURNAL, "journal", 0)
 
 #define X(name, text, flags) TAB_##name,
@@ -217,6 +218,8 @@ bool record_is_active(const struct store *s, const struct record *r);
 void change_note_record(struct orgtx *o, enum change_kind kind, uint64_t row, uint64_t was, struct slice packed);
 void change_note_edge(struct orgtx *o, enum change_kind kind, uint64_t group, uint64_t member);
 bool journal_decode(struct slice value, uint64_t revision, struct journal_entry *out);
+/* Whether an entry deletes a row; then what it was, as the journal has it. */
+bool journal_deletes(struct orgtx *o, uint64_t revision, uint64_t row, struct slice *packed);
 /* All bytes of an entry. */
 void journal_hash(struct txn *t, struct slice bytes, uint8_t out[JOURNAL_HASH]);
 /* Whether an entry names this one as the entry before it. */

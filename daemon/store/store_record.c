@@ -41,6 +41,30 @@ record_get(struct orgtx *o, uint64_t row, struct record *out)
 }
 
 bool
+record_gone(struct orgtx *o, uint64_t row, struct record *out)
+{
+	uint8_t key[KEY_ROW];
+	struct slice packed;
+	MDB_val value;
+
+	key_row(key, o->org, row);
+	return txn_get(o->t, TAB_GONE, key, sizeof(key), &value) &&
+	       txn_ok(o->t, value.mv_size == 8 ? 0 : MDB_CORRUPTED) &&
+	       journal_deletes(o, get_be64(value.mv_data), row, &packed) &&
+	       txn_ok(o->t, record_parse(o->t->s->schema, packed, out) ? 0 : MDB_CORRUPTED);
+}
+
+static void
+gone_put(struct orgtx *o, uint64_t row)
+{
+	uint8_t key[KEY_ROW], revision[8];
+
+	key_row(key, o->org, row);
+	put_be64(revision, orgtx_stat_load(o)->revision + 1);
+	txn_put(o->t, TAB_GONE, key, sizeof(key), revision, sizeof(revision));
+}
+
+bool
 record_is_active(const struct store *s, const struct record *r)
 {
 	struct slice payload;
@@ -246,6 +270,7 @@ record_delete(struct orgtx *o, uint64_t row)
 	edges = edges_drop(o, row);
 	key_row(key, o->org, row);
 	(void)txn_del(o->t, TAB_REC, slice_at(key, KEY_ROW), (struct slice){ NULL, 0 });
+	gone_put(o, row);
 	change_note_record(o, CHANGE_DELETE, row, was, (struct slice){ NULL, 0 });
 	return edges;
 }

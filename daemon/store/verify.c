@@ -408,6 +408,30 @@ verify_journal(struct verify *v)
 	}
 }
 
+/* Where a deleted record can be read again. */
+static void
+verify_gone(struct verify *v)
+{
+	struct table_walk w;
+	struct slice packed;
+	uint64_t row;
+
+	if (!table_walk_open(&w, v, TAB_GONE, KEY_ORG))
+		return;
+	while (table_walk_next(&w)) {
+		if (w.key.mv_size != KEY_ROW || w.value.mv_size != 8) {
+			problem(v, "the list of deleted records has an entry of the wrong size");
+			continue;
+		}
+		row = get_be64((const uint8_t *)w.key.mv_data + KEY_ORG);
+		if (row_is_there(v, row))
+			problem(v, "row %" PRIx64 " is in the list of deleted records, and is there", row);
+		else if (!journal_deletes(v->o, get_be64(w.value.mv_data), row, &packed))
+			problem(v, "row %" PRIx64 " was deleted, but not by journal entry %" PRIu64, row,
+				get_be64(w.value.mv_data));
+	}
+}
+
 static void
 verify_count(struct verify *v, const char *what, uint64_t says, uint64_t is)
 {
@@ -482,6 +506,7 @@ verify_org(struct verify *v)
 	if (verify_edges(v, TAB_GROUP, NULL) != v->seen.edges || v->result->problems != problems)
 		(void)verify_edges(v, TAB_GROUP, verify_mirror);
 	verify_journal(v);
+	verify_gone(v);
 	verify_stat(v);
 }
 

@@ -22,6 +22,10 @@ check_PROGRAMS += tests/store/test_store_outbox
 tests_store_test_store_outbox_SOURCES = tests/store/test_store_outbox.c tests/store/fixture.c tests/store/fixture.h
 tests_store_test_store_outbox_LDADD = $(STORE_TEST_LDADD)
 
+check_PROGRAMS += tests/store/test_store_journal
+tests_store_test_store_journal_SOURCES = tests/store/test_store_journal.c tests/store/fixture.c tests/store/fixture.h
+tests_store_test_store_journal_LDADD = $(STORE_TEST_LDADD)
+
 check_PROGRAMS += tests/store/test_store_fault
 tests_store_test_store_fault_SOURCES = tests/store/test_store_fault.c tests/store/fixture.c tests/store/fixture.h
 tests_store_test_store_fault_LDADD = $(STORE_TEST_LDADD)

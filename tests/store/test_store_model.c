@@ -656,6 +656,14 @@ check_old(struct orgtx *o, const struct journal_entry *entry)
 		}
 		assert_true(journal_old(o, entry, &c, &got));
 		assert_true(slice_eq(want, got));
+		if (c.kind == CHANGE_DELETE) {
+			struct record last, gone;
+
+			assert_true(record_parse(fixture_schema(), want, &last));
+			assert_true(record_gone(o, c.row, &gone));
+			assert_true(slice_eq(last.fields, gone.fields));
+			assert_memory_equal(&last.id, &gone.id, sizeof(last.id));
+		}
 	}
 	assert_false(bad);
 }
@@ -720,7 +728,7 @@ static void
 dump_equal(struct store *a, struct store *b)
 {
 	static const enum table tables[] = { TAB_STAT, TAB_REC, TAB_ID, TAB_IDX, TAB_MEMBER,
-		TAB_GROUP, TAB_JOURNAL };
+		TAB_GROUP, TAB_GONE, TAB_JOURNAL };
 	struct txn *ta = reader_new(a), *tb = reader_new(b);
 	struct err err = ERR_INIT;
 

@@ -324,6 +324,47 @@ DAMAGE(cut_journal_entry)
 	put(t, TAB_JOURNAL, key, copy);
 }
 
+/* Still an entry that can be read, by another token. */
+DAMAGE(altered_journal_entry)
+{
+	MDB_val value;
+	struct slice key = row_key(s, 3), copy;
+
+	(void)txn_get(t, TAB_JOURNAL, key.p, key.len, &value);
+	copy = arena_dup(t->arena, slice_val(&value));
+	((char *)(uintptr_t)copy.p)[JOURNAL_HASH + 8] ^= 1;
+	put(t, TAB_JOURNAL, key, copy);
+}
+
+DAMAGE(altered_newest_entry)
+{
+	MDB_val value;
+	struct slice key = row_key(s, 6), copy;
+
+	(void)txn_get(t, TAB_JOURNAL, key.p, key.len, &value);
+	copy = arena_dup(t->arena, slice_val(&value));
+	((char *)(uintptr_t)copy.p)[JOURNAL_HASH + 8] ^= 1;
+	put(t, TAB_JOURNAL, key, copy);
+}
+
+DAMAGE(gone_yet_there)
+{
+	put(t, TAB_GONE, row_key(s, s->users[0]), row_value(3));
+}
+
+DAMAGE(gone_by_nothing)
+{
+	put(t, TAB_GONE, row_key(s, 1234), row_value(3));
+}
+
+DAMAGE(platform_without_counters)
+{
+	struct scene platform = { .org = ORG_PLATFORM };
+
+	(void)s;
+	put(t, TAB_JOURNAL, row_key(&platform, 1), SLICE("?"));
+}
+
 DAMAGE(no_connection)
 {
 	connection_delete(t, s->org, s->connection.no);
@@ -433,6 +474,14 @@ static const struct {
 	{ "no_journal_entry", no_journal_entry, { "the journal goes from revision 2 to 4" } },
 	{ "garbled_journal_entry", garbled_journal_entry, { "journal entry 3 cannot be read" } },
 	{ "cut_journal_entry", cut_journal_entry, { "journal entry 3 cannot be read" } },
+	{ "altered_journal_entry", altered_journal_entry,
+		{ "org acme: journal entry 4 does not follow from the one before it" } },
+	{ "altered_newest_entry", altered_newest_entry,
+		{ "org acme: journal entry 6, the newest, is not the one that the org knows" } },
+	{ "gone_yet_there", gone_yet_there, { "is in the list of deleted records, and is there" } },
+	{ "gone_by_nothing", gone_by_nothing, { "was deleted, but not by journal entry 3" } },
+	{ "platform_without_counters", platform_without_counters,
+		{ "platform: the org has no counters", "platform: journal entry 1 cannot be read" } },
 	{ "no_connection", no_connection,
 		{ "token 1 of org acme belongs to connection 1, which is not there" } },
 	{ "garbled_connection", garbled_connection,
