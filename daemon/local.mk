@@ -46,14 +46,25 @@ libdaemon_a_SOURCES = \
 	daemon/control/control.c \
 	daemon/control/keep.c \
 	daemon/control/transfer.c \
+	daemon/directory/attrs.c daemon/directory/attrs.h \
 	daemon/directory/directory.h \
+	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
+	daemon/directory/ids.c daemon/directory/ids.h \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
+	daemon/directory/operation.c daemon/directory/operation.h \
 	daemon/directory/org.c daemon/directory/org.h \
 	daemon/directory/plan.c daemon/directory/plan.h \
+	daemon/directory/platform.c daemon/directory/platform.h \
 	daemon/directory/query.c daemon/directory/query.h \
 	daemon/directory/resource.c \
+	daemon/directory/rules.c daemon/directory/rules.h \
+	daemon/directory/rules_assignment.c \
+	daemon/directory/rules_member.c \
+	daemon/directory/rules_role.c \
+	daemon/directory/rules_scope.c \
+	daemon/directory/subject.c daemon/directory/subject.h \
 	daemon/directory/transfer.h daemon/directory/transfer_private.h \
 	daemon/directory/transfer_export.c \
 	daemon/directory/transfer_import.c \

@@ -7,26 +7,34 @@
 #define DAEMON_DIRECTORY_DIRECTORY_H
 
 #include "base/arena.h"
+#include "daemon/directory/attrs.h"
 #include "daemon/directory/guard.h"
 #include "daemon/store/store.h"
 #include "protocol/patch.h"
 #include "protocol/scim_read.h"
+#include "schema/model.h"
 
 struct directory {
 	const struct schema_set *schema;
 	struct guard_options guard;
 	uint64_t scan_limit; /* records that one request may examine without an index */
-	const struct attr *active, *user_name, *password, *user_display, *group_display, *members, *groups;
+	struct attrs at;
+	const struct model_set *models;
+	struct permset connection_rights; /* what a connection may do: users and groups */
 };
 
 /* Fills in the attributes that the rules name. */
-void directory_init(struct directory *d, const struct schema_set *schema, const struct guard_options *guard,
-	uint64_t scan_limit);
+void directory_init(struct directory *d, const struct schema_set *schema, const struct model_set *models,
+	const struct guard_options *guard, uint64_t scan_limit);
+
+struct caller; /* daemon/auth.h */
 
 /* Who writes, and how the connection wants to be read. */
 struct writer {
 	struct actor actor; /* a connection of 0 is the operator: no guard, no externalId space */
 	enum dialect dialect;
+	const struct caller *caller; /* whose rights are asked; NULL: rosterd itself, or an operator
+					at the control door */
 };
 
 /* If-Match and If-None-Match, reduced to revisions (docs/SCIM.md: the opaque part of our ETags is the
@@ -36,11 +44,13 @@ struct precondition {
 	bool if_match, if_match_any, if_none_match, if_none_match_any;
 	size_t match_count, none_match_count;
 	uint64_t match[PRECONDITION_TAGS_MAX], none_match[PRECONDITION_TAGS_MAX];
+	bool confirmed;   /* of a delete, ?confirm=N: the client knows that N things go along */
+	uint64_t confirm;
 };
 
 struct written {
 	uint64_t row;
-	struct slice packed; /* as stored; in the arena */
+	struct slice packed; /* as the answer shows it; in the arena */
 };
 
 /* A new resource under an id of ours. INVALID_VALUE for unknown members or a cycle, UNIQUENESS for a name
@@ -63,8 +73,8 @@ enum rc resource_patch(const struct directory *d, struct orgtx *o, const struct 
 
 /* Takes the resource's edges along; the groups that held it get a new version. */
 enum rc resource_delete(const struct directory *d, struct orgtx *o, const struct writer *w,
-	const struct resource_type *type, const struct uuid *id, const struct precondition *pre,
-	struct err *err) MUSTCHECK;
+	struct arena *a, const struct resource_type *type, const struct uuid *id,
+	const struct precondition *pre, struct err *err) MUSTCHECK;
 
 /* The resource of a type by id; NOT_FOUND. */
 enum rc resource_find(struct orgtx *o, const struct resource_type *type, const struct uuid *id,

@@ -89,12 +89,12 @@ membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct member
 struct slice
 display_of(const struct directory *d, const struct record *r)
 {
-	const struct attr *display = r->type->code == TYPE_USER ? d->user_display : d->group_display;
+	const struct attr *display = r->type->code == TYPE_USER ? d->at.user_display : d->at.group_display;
 	struct slice text;
 
 	if (record_field(d->schema, r, display, &text))
 		return text;
-	if (r->type->code == TYPE_USER && record_field(d->schema, r, d->user_name, &text))
+	if (r->type->code == TYPE_USER && record_field(d->schema, r, d->at.user_name, &text))
 		return text;
 	return SLICE("");
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/directory/plan.h"
+#include "daemon/directory/rules.h"
 
 #include "base/banned.h"
 
@@ -93,12 +94,15 @@ matches(struct search *s, uint64_t row)
 	const struct node *root;
 
 	s->examined++;
-	if (s->q->filter == NULL)
+	if (s->q->filter == NULL && s->q->by == NULL)
 		return true;
 	make_room(s);
-	if (!record_get(s->o, row, &r))
+	if (!record_get(s->o, row, &r) || (s->q->by != NULL && !subject_sees(s->q->by, row, &r)))
 		return false;
+	if (s->q->filter == NULL)
+		return true;
 	s->row = row;
+	record_live(s->d, s->o, s->scratch, s->q->now, row, &r);
 	root = record_unpack(s->scratch, s->d->schema, &r, s->q->space);
 	return root != NULL && filter_match(s->q->filter, root, &source, s->scratch);
 }
@@ -323,7 +327,7 @@ run_ordered(struct search *s, const struct source *chosen, struct query_page *ou
 
 		if (after != NULL && after->stage > stage)
 			continue;
-		if (!s->q->by_cursor && s->q->filter == NULL && out->count == s->q->count)
+		if (!s->q->by_cursor && s->q->filter == NULL && s->q->by == NULL && out->count == s->q->count)
 			break;
 		if ((rc = stage_source(s, chosen, stage, &src, err)) != RC_OK)
 			return rc;
@@ -333,7 +337,7 @@ run_ordered(struct search *s, const struct source *chosen, struct query_page *ou
 			page_by_cursor(s, &src, stage, out);
 			if (out->more)
 				break;
-		} else if (s->q->filter == NULL) {
+		} else if (s->q->filter == NULL && s->q->by == NULL) {
 			struct slice key;
 			uint64_t row;
 
@@ -495,6 +499,14 @@ query_run(const struct directory *d, struct orgtx *o, struct arena *a, const str
 	if (q->sort == NULL && q->after != NULL)
 		order = q->after->stage == STAGE_BY_RANGE ? ORDER_BY_RANGE : ORDER_BY_ROW;
 	plan_source(d, o, a, q->type, q->filter, q->space, order, q->quick, &src);
+	if (q->by != NULL && q->type->code == TYPE_USER && q->by->member != 0) {
+		/* Who may not see all members sees themselves. */
+		src = (struct source){ .kind = CANDIDATES_LIST, .type = q->type, .list_count = 1, .estimate = 1 };
+		src.list = ARENA_NEW(a, uint64_t);
+		src.list[0] = q->by->member;
+	}
+	if (q->by != NULL)
+		src.exact = false;
 	if (q->sort == NULL)
 		rc = run_unsorted(&s, &src, out, err);
 	else if (can_walk(q, &src))

@@ -6,7 +6,7 @@
 #ifndef DAEMON_DIRECTORY_QUERY_H
 #define DAEMON_DIRECTORY_QUERY_H
 
-#include "daemon/directory/directory.h"
+#include "daemon/directory/subject.h"
 
 /* Where a page ended: the next one begins behind it. The order of a query is by (stage, key, row). */
 struct query_position {
@@ -21,6 +21,8 @@ struct query {
 	const struct attr *sort;     /* NULL: the source's own order, which is stable */
 	bool descending;
 	uint32_t space; /* whose externalId */
+	const struct subject *by; /* sees some of them: the others are not there; NULL: sees all */
+	int64_t now;              /* ticks, for what is read with the clock */
 
 	bool by_cursor;
 	const struct query_position *after; /* by cursor: NULL for the first page */

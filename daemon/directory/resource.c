@@ -1,26 +1,25 @@
 #include "daemon/directory/directory.h"
 
-#include "daemon/directory/member_set.h"
+#include "daemon/directory/form.h"
+#include "daemon/directory/rules.h"
 
 #include "base/banned.h"
 
 void
-directory_init(struct directory *d, const struct schema_set *schema, const struct guard_options *guard,
-	uint64_t scan_limit)
+directory_init(struct directory *d, const struct schema_set *schema, const struct model_set *models,
+	const struct guard_options *guard, uint64_t scan_limit)
 {
-	const struct resource_type *user = schema_type(schema, TYPE_USER);
-	const struct resource_type *group = schema_type(schema, TYPE_GROUP);
+	static const enum perm of_connections[] = { PERM_MEMBER_VIEW, PERM_MEMBER_CREATE,
+		PERM_MEMBER_EDIT, PERM_MEMBER_SUSPEND, PERM_MEMBER_REMOVE, PERM_TEAM_VIEW,
+		PERM_TEAM_CREATE, PERM_TEAM_EDIT, PERM_TEAM_DELETE, PERM_TEAM_MEMBERS };
 
 	*d = (struct directory){ .schema = schema,
+		.models = models,
 		.guard = *guard,
-		.scan_limit = scan_limit,
-		.active = attr_find(user, SLICE("active")),
-		.user_name = attr_find(user, SLICE("userName")),
-		.password = attr_find(user, SLICE("password")),
-		.user_display = attr_find(user, SLICE("displayName")),
-		.groups = attr_find(user, SLICE("groups")),
-		.group_display = attr_find(group, SLICE("displayName")),
-		.members = attr_find(group, SLICE("members")) };
+		.scan_limit = scan_limit };
+	attrs_init(&d->at, schema);
+	for (size_t i = 0; i < sizeof(of_connections) / sizeof(of_connections[0]); i++)
+		permset_add(&d->connection_rights, of_connections[i], false);
 }
 
 /* ---- What is decided before anything is put ---- */
@@ -66,7 +65,7 @@ precondition_check(const struct precondition *pre, uint64_t revision, struct err
 static bool
 must_be_unique(const struct directory *d, const struct attr *attr, enum dialect dialect)
 {
-	if (attr == d->group_display)
+	if (attr == d->at.group_display)
 		return dialect == DIALECT_TOLERANT;
 	return attr->indexed && attr->uniqueness != UNIQUE_NONE && attr->source == SOURCE_FIELDS;
 }
@@ -117,7 +116,7 @@ check_immutable(const struct node *old, const struct node *root, struct err *err
 static bool
 is_active(const struct directory *d, const struct node *root)
 {
-	const struct node *n = node_child(root, d->active);
+	const struct node *n = node_child(root, d->at.user_active);
 
 	return n == NULL || n->boolean;
 }
@@ -182,6 +181,68 @@ pack(const struct directory *d, struct arena *a, const struct record *header, co
 	return packed;
 }
 
+/* ---- The way of a write: gate, rules, then all that is put ---- */
+
+static struct deed
+deed_of(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct resource_type *type, enum verb verb)
+{
+	return (struct deed){ .d = d, .o = o, .w = w, .arena = a, .type = type, .verb = verb };
+}
+
+static enum rc
+deed_begin(struct deed *x, struct err *err)
+{
+	struct subject *by;
+	enum rc rc;
+
+	if (x->w->caller == NULL)
+		return RC_OK;
+	by = ARENA_NEW(x->arena, struct subject);
+	if ((rc = subject_load(x->d, x->o, x->arena, x->w->caller, x->w->actor.now, by, err)) != RC_OK)
+		return rc;
+	x->by = by;
+	return RC_OK;
+}
+
+static enum rc
+deed_decide(struct deed *x, struct err *err)
+{
+	const struct rules *rules = rules_of(x->type->code);
+	enum rc rc = deed_require(x, err);
+
+	if (rc != RC_OK || rules == NULL || rules->check == NULL)
+		return rc;
+	return rules->check(x, err);
+}
+
+static void
+deed_apply(struct deed *x, uint64_t revision)
+{
+	const struct rules *rules = rules_of(x->type->code);
+
+	if (rules != NULL && rules->apply != NULL)
+		rules->apply(x, revision);
+}
+
+static void
+deed_after(struct deed *x)
+{
+	const struct rules *rules = rules_of(x->type->code);
+
+	if (rules != NULL && rules->after != NULL)
+		rules->after(x);
+}
+
+static void
+deed_written(const struct deed *x, const struct record *header, struct slice stored, struct written *out)
+{
+	out->row = x->row;
+	out->packed = stored;
+	if (x->shown != NULL)
+		out->packed = pack(x->d, x->arena, header, x->shown, x->w->actor.connection, x->old);
+}
+
 enum rc
 resource_create(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
 	const struct resource_type *type, const struct uuid *id, const struct resource_in *in,
@@ -191,18 +252,36 @@ resource_create(const struct directory *d, struct orgtx *o, const struct writer 
 		.modified = w->actor.now };
 	struct member_edit edit = { .kind = MEMBER_ADD, .members = in->members };
 	struct member_changes members = { .add = NULL };
+	struct deed x = deed_of(d, o, w, a, type, VERB_CREATE);
+	struct slice stored;
 	enum rc rc;
 
-	if ((rc = check_unique(d, o, w, a, type, in->root, 0, err)) != RC_OK)
+	x.id = *id;
+	x.root = node_copy(a, in->root); /* the batch may run again with the same input */
+	if ((rc = deed_begin(&x, err)) != RC_OK)
 		return rc;
 	if (in->members.count > 0 &&
-		(rc = member_changes_of(d, o, a, 0, d->members, &edit, &members, err)) != RC_OK)
+		(rc = member_changes_of(d, o, a, 0, d->at.group_members, &edit, &members, err)) != RC_OK)
 		return rc;
+	x.members = &members;
+	if ((rc = deed_decide(&x, err)) != RC_OK ||
+		(rc = check_unique(d, o, w, a, type, x.root, x.row, err)) != RC_OK)
+		return rc;
+	if (x.replaced) {
+		header.id = x.old->id;
+		header.created = x.old->created;
+	}
 	header.revision = change_begin(o, &w->actor);
-	out->packed = pack(d, a, &header, in->root, w->actor.connection, NULL);
-	out->row = record_create(o, type->code, out->packed);
-	put_edges(o, out->row, &members);
+	stored = pack(d, a, &header, x.root, w->actor.connection, NULL);
+	if (x.replaced)
+		record_replace(o, x.row, stored);
+	else
+		x.row = record_create(o, type->code, stored);
+	put_edges(o, x.row, &members);
+	deed_apply(&x, header.revision);
 	change_end(o);
+	deed_after(&x);
+	deed_written(&x, &header, stored, out);
 	return RC_OK;
 }
 
@@ -213,6 +292,7 @@ struct update {
 	struct record old;
 	struct node *old_root, *root;
 	struct member_changes members;
+	struct deed deed;
 };
 
 static enum rc
@@ -222,7 +302,9 @@ update_begin(const struct directory *d, struct orgtx *o, const struct writer *w,
 	struct slice fields;
 	enum rc rc;
 
-	if ((rc = resource_find(o, u->type, id, &u->row, &u->old, err)) != RC_OK ||
+	u->deed = deed_of(d, o, w, a, u->type, VERB_EDIT);
+	if ((rc = deed_begin(&u->deed, err)) != RC_OK ||
+		(rc = resource_find(o, u->type, id, &u->row, &u->old, err)) != RC_OK ||
 		(rc = precondition_check(pre, u->old.revision, err)) != RC_OK)
 		return rc;
 	fields = arena_dup(a, u->old.fields); /* the store's bytes move with the first put */
@@ -243,9 +325,17 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 	bool same;
 	enum rc rc;
 
-	out->row = u->row;
+	*out = (struct written){ .row = u->row };
 	header.revision = orgtx_stat(o)->revision + 1;
 	header.modified = w->actor.now > u->old.modified ? w->actor.now : u->old.modified;
+	u->deed.id = u->old.id;
+	u->deed.row = u->row;
+	u->deed.old = &u->old;
+	u->deed.old_root = u->old_root;
+	u->deed.root = u->root;
+	u->deed.members = &u->members;
+	if ((rc = deed_decide(&u->deed, err)) != RC_OK)
+		return rc;
 	out->packed = pack(d, a, &header, u->root, w->actor.connection, &u->old);
 	if (!record_parse(d->schema, out->packed, &made))
 		return fail(err, RC_INTERNAL, "", "the resource could not be packed");
@@ -266,7 +356,10 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 	(void)change_begin(o, &w->actor);
 	record_replace(o, u->row, out->packed);
 	put_edges(o, u->row, &u->members);
+	deed_apply(&u->deed, header.revision);
 	change_end(o);
+	deed_after(&u->deed);
+	deed_written(&u->deed, &header, out->packed, out);
 	return RC_OK;
 }
 
@@ -298,7 +391,7 @@ resource_replace(const struct directory *d, struct orgtx *o, const struct writer
 	if ((rc = check_immutable(u.old_root, u.root, err)) != RC_OK)
 		return rc;
 	if (type->code == TYPE_GROUP &&
-		(rc = member_changes_of(d, o, a, u.row, d->members, &edit, &u.members, err)) != RC_OK)
+		(rc = member_changes_of(d, o, a, u.row, d->at.group_members, &edit, &u.members, err)) != RC_OK)
 		return rc;
 	return update_finish(d, o, w, a, &u, out, err);
 }
@@ -317,7 +410,7 @@ resource_patch(const struct directory *d, struct orgtx *o, const struct writer *
 	u.root = node_copy(a, u.old_root);
 	if ((rc = patch_apply(a, patch, u.root, err)) != RC_OK)
 		return rc;
-	if (edits != NULL && (rc = member_changes_of(d, o, a, u.row, d->members, edits, &u.members,
+	if (edits != NULL && (rc = member_changes_of(d, o, a, u.row, d->at.group_members, edits, &u.members,
 				     err)) != RC_OK)
 		return rc;
 	return update_finish(d, o, w, a, &u, out, err);
@@ -325,56 +418,49 @@ resource_patch(const struct directory *d, struct orgtx *o, const struct writer *
 
 /* ---- Deleting ---- */
 
-/* A group whose member goes is another group than before: it gets the change's revision. */
+/* What the guard counts of a removal. A user who was deactivated before has been counted then. */
 static void
-touch_groups_of(struct orgtx *o, const struct writer *w, uint64_t member, uint64_t revision)
+weigh_removal(struct deed *x, uint64_t *users, uint64_t *memberships)
 {
-	enum { STEP = 64 };
-	uint64_t groups[STEP], after = 0;
-	struct buf b = BUF_INIT;
-	size_t n;
+	struct guard_view guard;
 
-	while ((n = edge_list(o, EDGE_GROUPS, member, after, groups, STEP)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			struct record r;
-
-			if (!record_get(o, groups[i], &r))
-				continue;
-			r.revision = revision;
-			r.modified = w->actor.now > r.modified ? w->actor.now : r.modified;
-			buf_clear(&b);
-			record_pack_as_is(&b, &r);
-			record_replace(o, groups[i], buf_as_slice(&b));
-		}
-		after = groups[n - 1];
-	}
-	buf_release(&b);
+	guard_look(&x->d->guard, x->o, &x->w->actor, &guard);
+	if (row_counter(x->row) >= guard.first_free)
+		return;
+	if (x->type->code == TYPE_USER)
+		*users = record_bool(x->d->schema, x->old, x->d->at.user_active, true);
+	if (x->type->code == TYPE_GROUP)
+		*memberships = counted_members_of(x->o, x->row, &guard);
 }
 
 enum rc
-resource_delete(const struct directory *d, struct orgtx *o, const struct writer *w,
+resource_delete(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
 	const struct resource_type *type, const struct uuid *id, const struct precondition *pre,
 	struct err *err)
 {
-	struct slice active;
+	struct deed x = deed_of(d, o, w, a, type, VERB_DELETE);
+	uint64_t users = 0, memberships = 0, revision;
 	struct record old;
-	uint64_t row, users = 0, memberships = 0;
-	struct guard_view guard;
 	enum rc rc;
 
-	if ((rc = resource_find(o, type, id, &row, &old, err)) != RC_OK ||
+	if ((rc = deed_begin(&x, err)) != RC_OK ||
+		(rc = resource_find(o, type, id, &x.row, &old, err)) != RC_OK ||
 		(rc = precondition_check(pre, old.revision, err)) != RC_OK)
 		return rc;
-	/* A user who was deactivated before has been counted then. */
-	guard_look(&d->guard, o, &w->actor, &guard);
-	if (type->code == TYPE_USER && row_counter(row) < guard.first_free)
-		users = !record_field(d->schema, &old, d->active, &active) || payload_bool(active);
-	if (type->code == TYPE_GROUP && row_counter(row) < guard.first_free)
-		memberships = counted_members_of(o, row, &guard);
+	old.fields = arena_dup(a, old.fields); /* the store's bytes move with the first put */
+	x.id = old.id;
+	x.old = &old;
+	x.confirmed = pre != NULL && pre->confirmed;
+	x.confirm = x.confirmed ? pre->confirm : 0;
+	if ((rc = deed_decide(&x, err)) != RC_OK)
+		return rc;
+	weigh_removal(&x, &users, &memberships);
 	if ((rc = guard_admit(&d->guard, o, &w->actor, users, memberships, err)) != RC_OK)
 		return rc;
-	touch_groups_of(o, w, row, change_begin(o, &w->actor));
-	(void)record_delete(o, row);
+	revision = change_begin(o, &w->actor);
+	deed_apply(&x, revision);
+	deed_erase(&x, x.row, revision);
 	change_end(o);
+	deed_after(&x);
 	return RC_OK;
 }

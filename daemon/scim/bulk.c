@@ -136,10 +136,11 @@ check_refs(const struct bulk_write *b, size_t i, struct err *err)
 static void
 undo_dangling(struct bulk_write *b, struct orgtx *o)
 {
-	struct writer w = writer_of(b->write.rq);
+	struct writer w = writer_of(b->write.rq, o);
 	bool again = true;
 
 	w.actor.kind = ACTOR_SYSTEM;
+	w.caller = NULL; /* what it made itself it may take back */
 	w.actor.connection = 0; /* what is taken back is no removal for the guard */
 	while (again) {
 		again = false;
@@ -152,8 +153,8 @@ undo_dangling(struct bulk_write *b, struct orgtx *o)
 
 				if (op->method != BULK_POST || (b->out[ref].done && b->out[ref].rc == RC_OK))
 					continue;
-				if (resource_delete(&b->write.rq->scim->directory, o, &w, op->type, &op->id,
-					    NULL, &ignored) != RC_OK)
+				if (resource_delete(&b->write.rq->scim->directory, o, &w,
+					    b->write.rq->arena, op->type, &op->id, NULL, &ignored) != RC_OK)
 					continue;
 				b->out[i].rc = bulk_fail_ref(b->bulk, ref, &b->errors[i]);
 				again = true;

@@ -50,7 +50,7 @@ edit_hash(struct request *rq, struct edit *c, struct err *err)
 		patch_set_password_hash(c->patch, phc);
 		return RC_OK;
 	}
-	n = node_new(rq->arena, rq->scim->directory.password, NODE_VALUE);
+	n = node_new(rq->arena, rq->scim->directory.at.user_password, NODE_VALUE);
 	n->text = phc;
 	node_insert(c->in.root, n);
 	c->in.password = (struct slice){ NULL, 0 };
@@ -61,7 +61,7 @@ enum rc
 edit_run(struct request *rq, struct orgtx *o, struct edit *c, struct err *err)
 {
 	const struct directory *d = &rq->scim->directory;
-	struct writer w = writer_of(rq);
+	struct writer w = writer_of(rq, o);
 
 	switch (c->op) {
 	case OP_CREATE:
@@ -75,7 +75,7 @@ edit_run(struct request *rq, struct orgtx *o, struct edit *c, struct err *err)
 	case OP_DELETE:
 		break;
 	}
-	return resource_delete(d, o, &w, c->type, &c->id, &c->pre, err);
+	return resource_delete(d, o, &w, rq->arena, c->type, &c->id, &c->pre, err);
 }
 
 /* ---- The way of a write ---- */

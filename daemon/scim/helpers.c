@@ -85,18 +85,50 @@ peer_address(const char *peer, char out[ACTOR_PEER])
 	out[s.len] = '\0';
 }
 
-struct writer
-writer_of(const struct request *rq)
+/* The id of who acts: the member, or the person; none for connections, services and operators. */
+static struct uuid
+acting_id(const struct caller *c, struct orgtx *o)
 {
+	uint64_t row = c->member != 0 ? c->member : c->person;
+	struct record r = { .id = { { 0 } } };
+
+	if (c->member == 0)
+		o = orgtx_open(orgtx_txn(o), ORG_PLATFORM);
+	if (row != 0 && !record_get(o, row, &r))
+		r.id = (struct uuid){ { 0 } };
+	return r.id;
+}
+
+struct writer
+writer_of(const struct request *rq, struct orgtx *o)
+{
+	static const enum actor_kind kinds[] = { [CALLER_CONNECTION] = ACTOR_CONNECTION,
+		[CALLER_KEY] = ACTOR_KEY, [CALLER_PERSON] = ACTOR_PERSON,
+		[CALLER_SERVICE] = ACTOR_SERVICE, [CALLER_OPERATOR] = ACTOR_OPERATOR };
 	struct writer w = { .actor = { .door = DOOR_SCIM,
 				    .connection = rq->caller.connection,
 				    .token = rq->caller.token,
 				    .now = rq->now,
-				    .kind = ACTOR_CONNECTION },
-		.dialect = rq->caller.dialect };
+				    .kind = kinds[rq->caller.kind],
+				    .subject = acting_id(&rq->caller, o) },
+		.dialect = rq->caller.dialect,
+		.caller = &rq->caller };
 
 	peer_address(rq->x->peer, w.actor.peer);
 	return w;
+}
+
+enum rc
+subject_of(struct request *rq, struct txn *t, struct subject *out, struct err *err)
+{
+	return subject_load(&rq->scim->directory, orgtx_open(t, rq->caller.org), rq->arena,
+		&rq->caller, rq->now, out, err);
+}
+
+enum rc
+require_sight(const struct subject *s, uint64_t row, const struct record *r, struct err *err)
+{
+	return subject_sees(s, row, r) ? RC_OK : subject_explain(s, row, r, err);
 }
 
 struct read_options

@@ -54,12 +54,16 @@ handle_get(struct request *rq)
 {
 	const struct projection *p;
 	struct precondition pre;
+	struct subject by;
 	struct record rec;
 	uint64_t row;
 	struct err err;
 	enum rc rc;
 
-	if ((rc = requested_projection(rq, &p, &err)) != RC_OK || (rc = find(rq, &row, &rec, &err)) != RC_OK) {
+	if ((rc = requested_projection(rq, &p, &err)) != RC_OK ||
+		(rc = subject_of(rq, rq->worker->reader, &by, &err)) != RC_OK ||
+		(rc = find(rq, &row, &rec, &err)) != RC_OK ||
+		(rc = require_sight(&by, row, &rec, &err)) != RC_OK) {
 		reply_error(rq, rc, &err);
 		return;
 	}
@@ -98,7 +102,9 @@ struct listing {
 	struct filter *filters[TYPE_COUNT]; /* as types */
 	const struct attr *sorts[TYPE_COUNT];
 	const struct projection *projections[TYPE_COUNT]; /* by type code */
+	enum sight sight[TYPE_COUNT]; /* as types */
 	size_t type_count;
+	struct subject by;
 	struct cursor cursor;
 	struct list_head head;
 	uint64_t *rows;
@@ -219,6 +225,7 @@ list_by_index(struct listing *l, struct orgtx *o, bool quick, bool *gave_up, str
 	for (size_t i = 0; i < l->type_count; i++) {
 		struct query q = { .type = l->types[i], .filter = l->filters[i], .sort = l->sorts[i],
 			.descending = l->lr.descending, .space = l->rq->caller.connection,
+			.by = l->sight[i] == SEES_ALL ? NULL : &l->by, .now = l->rq->now,
 			.skip = skip, .count = l->max - l->count,
 			.quick = quick ? quick_for(l, i) : 0 };
 		struct query_page page;
@@ -260,6 +267,7 @@ list_by_cursor(struct listing *l, struct orgtx *o, bool quick, bool *gave_up, st
 		bool resumed = i == first && l->cursor.started;
 		struct query q = { .type = l->types[i], .filter = l->filters[i], .sort = l->sorts[i],
 			.descending = l->lr.descending, .space = l->rq->caller.connection,
+			.by = l->sight[i] == SEES_ALL ? NULL : &l->by, .now = l->rq->now,
 			.by_cursor = true, .after = resumed ? &l->cursor.position : NULL,
 			.count = l->max - l->count, .quick = quick ? quick_for(l, i) : 0 };
 		struct query_page page;
@@ -286,6 +294,27 @@ list_by_cursor(struct listing *l, struct orgtx *o, bool quick, bool *gave_up, st
 	return RC_OK;
 }
 
+/* Types of which nothing may be seen are left out; a list of one such type is refused. */
+static enum rc
+check_sight(struct listing *l, struct err *err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->type_count; i++) {
+		l->sight[kept] = subject_sight(&l->by, l->types[i]);
+		if (l->sight[kept] == SEES_NONE && l->type_count == 1)
+			return subject_explain_type(&l->by, l->types[i], err);
+		if (l->sight[kept] == SEES_NONE)
+			continue;
+		l->types[kept] = l->types[i];
+		l->filters[kept] = l->filters[i];
+		l->sorts[kept] = l->sorts[i];
+		kept++;
+	}
+	l->type_count = kept;
+	return RC_OK;
+}
+
 static enum rc
 find_page(struct listing *l, struct txn *t, bool quick, bool *gave_up, struct err *err)
 {
@@ -293,6 +322,8 @@ find_page(struct listing *l, struct txn *t, bool quick, bool *gave_up, struct er
 	enum rc rc;
 
 	*gave_up = false;
+	if ((rc = subject_of(l->rq, t, &l->by, err)) != RC_OK || (rc = check_sight(l, err)) != RC_OK)
+		return rc;
 	l->head = (struct list_head){ .items = 0 };
 	l->count = 0;
 	rc = l->lr.has_cursor ? list_by_cursor(l, o, quick, gave_up, err)

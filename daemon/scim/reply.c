@@ -1,3 +1,4 @@
+#include "daemon/directory/rules.h"
 #include "daemon/scim/request.h"
 
 #include "base/banned.h"
@@ -136,7 +137,7 @@ render_groups(struct render *r, struct orgtx *o, struct buf *out)
 			BUF_LIT(out, ",\"groups\":[");
 		else
 			buf_char(out, ',');
-		edge_write(out, &v, d->groups, &group.id, group.type, display_of(d, &group),
+		edge_write(out, &v, d->at.user_groups, &group.id, group.type, display_of(d, &group),
 			m->direct ? SLICE("direct") : SLICE("indirect"));
 	}
 	if (r->group_at == r->group_count)
@@ -161,7 +162,7 @@ render_members(struct render *r, struct orgtx *o, struct buf *out)
 			BUF_LIT(out, ",\"members\":[");
 		else
 			buf_char(out, ',');
-		edge_write(out, &v, d->members, &member.id, member.type, display_of(d, &member),
+		edge_write(out, &v, d->at.group_members, &member.id, member.type, display_of(d, &member),
 			member.type->name);
 	}
 	if (n > 0)
@@ -186,14 +187,15 @@ render_next(struct render *r, struct orgtx *o, struct buf *out)
 	}
 	if (r->written++ > 0)
 		buf_char(out, ',');
+	record_live(d, o, r->rq->arena, r->rq->now, row, &rec);
 	if (!resource_write_open(out, &v, &rec))
 		return false;
 	r->members = 0;
-	if (rec.type->code == TYPE_USER && projection_has(p, d->groups)) {
+	if (rec.type->code == TYPE_USER && projection_has(p, d->at.user_groups)) {
 		render_groups_begin(r, o, row);
 		return true;
 	}
-	if (rec.type->code == TYPE_GROUP && projection_has(p, d->members)) {
+	if (rec.type->code == TYPE_GROUP && projection_has(p, d->at.group_members)) {
 		r->state = RENDER_MEMBERS;
 		r->after = 0;
 		return true;

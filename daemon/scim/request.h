@@ -6,6 +6,7 @@
 
 #include "daemon/directory/directory.h"
 #include "daemon/directory/query.h"
+#include "daemon/directory/subject.h"
 #include "daemon/pool.h"
 #include "daemon/scim/scim.h"
 #include "protocol/list.h"
@@ -89,8 +90,16 @@ struct uuid new_id(struct scim *s);
 /* If-Match and If-None-Match of the request (or one tag, of a bulk operation's version). */
 void precondition_of(const struct http_request *h, struct precondition *out);
 void precondition_of_version(struct slice version, struct precondition *out);
-struct writer writer_of(const struct request *rq);
+/* Who writes, in the transaction that does it. */
+struct writer writer_of(const struct request *rq, struct orgtx *o);
 struct read_options read_options_of(const struct request *rq);
+
+/* Who reads, in the transaction that answers. */
+enum rc subject_of(struct request *rq, struct txn *t, struct subject *out, struct err *err) MUSTCHECK;
+
+/* FORBIDDEN unless the caller may see the resource. */
+enum rc require_sight(const struct subject *s, uint64_t row, const struct record *r, struct err *err)
+	MUSTCHECK;
 
 /* The projection that a query string asks for. */
 enum rc projection_of(struct request *rq, const struct resource_type *type, struct slice attributes,

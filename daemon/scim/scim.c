@@ -344,7 +344,7 @@ scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 		abort();
 	s->options = *options;
 	pthread_mutex_init(&s->id_lock, NULL);
-	directory_init(&s->directory, options->schema, &guard, c->scan_limit);
+	directory_init(&s->directory, options->schema, options->models, &guard, c->scan_limit);
 	for (size_t i = 0; i < options->schema->type_count; i++)
 		projection_default(options->schema->types[i],
 			&s->by_default[options->schema->types[i]->code]);

@@ -93,7 +93,7 @@ setup(void **state)
 	(void)state;
 	schema = fixture_schema();
 	user_type = schema_type(schema, TYPE_USER);
-	directory_init(&directory, schema, &guard, 200000);
+	directory_init(&directory, schema, NULL, &guard, 200000);
 	dir = fixture_dir();
 	store = fixture_open(dir, 256 << 20, 1ull << 34);
 	return store_write(store, fill, NULL, &err) == RC_OK ? 0 : -1;

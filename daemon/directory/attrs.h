@@ -1,0 +1,65 @@
+/* The attributes that the rules name, one row each: member of struct attrs, type, path. They are
+ * looked up once, at start; a row that the schema data does not have is a fault of the build. */
+#ifndef DAEMON_DIRECTORY_ATTRS_H
+#define DAEMON_DIRECTORY_ATTRS_H
+
+#include "schema/schema.h"
+
+#define MEMBER_URN "urn:rosterd:scim:schemas:extension:member:1.0:User"
+
+#define ATTRS_LIST(X) \
+	X(user_name, USER, "userName") \
+	X(user_display, USER, "displayName") \
+	X(user_active, USER, "active") \
+	X(user_password, USER, "password") \
+	X(user_groups, USER, "groups") \
+	X(user_email, USER, "emails.value") \
+	X(user_person, USER, MEMBER_URN ":person") \
+	X(user_person_value, USER, MEMBER_URN ":person.value") \
+	X(user_link_state, USER, MEMBER_URN ":linkState") \
+	X(group_display, GROUP, "displayName") \
+	X(group_members, GROUP, "members") \
+	X(workspace_parent, WORKSPACE, "parent") \
+	X(workspace_parent_value, WORKSPACE, "parent.value") \
+	X(workspace_parent_type, WORKSPACE, "parent.type") \
+	X(workspace_created_by_value, WORKSPACE, "createdBy.value") \
+	X(workspace_created_by_type, WORKSPACE, "createdBy.type") \
+	X(project_parent, PROJECT, "parent") \
+	X(project_parent_value, PROJECT, "parent.value") \
+	X(project_parent_type, PROJECT, "parent.type") \
+	X(project_created_by_value, PROJECT, "createdBy.value") \
+	X(project_created_by_type, PROJECT, "createdBy.type") \
+	X(role_name, ROLE, "name") \
+	X(role_kind, ROLE, "kind") \
+	X(role_scope, ROLE, "scope") \
+	X(role_permissions, ROLE, "permissions") \
+	X(assignment_principal, ASSIGNMENT, "principal") \
+	X(assignment_principal_value, ASSIGNMENT, "principal.value") \
+	X(assignment_role, ASSIGNMENT, "role") \
+	X(assignment_scope, ASSIGNMENT, "scope") \
+	X(assignment_scope_value, ASSIGNMENT, "scope.value") \
+	X(assignment_start, ASSIGNMENT, "start") \
+	X(assignment_end, ASSIGNMENT, "end") \
+	X(assignment_origins, ASSIGNMENT, "origins") \
+	X(assignment_principal_type, ASSIGNMENT, "principal.type") \
+	X(assignment_scope_type, ASSIGNMENT, "scope.type") \
+	X(assignment_status, ASSIGNMENT, "status") \
+	X(origin_type, ASSIGNMENT, "origins.type") \
+	X(origin_value, ASSIGNMENT, "origins.value") \
+	X(origin_created, ASSIGNMENT, "origins.created") \
+	X(invitation_kind, INVITATION, "kind") \
+	X(invitation_status, INVITATION, "status") \
+	X(invitation_expires, INVITATION, "expires") \
+	X(token_number, TOKEN, "number") \
+	X(token_permissions, TOKEN, "permissions") \
+	X(token_owner_value, TOKEN, "owner.value")
+
+struct attrs {
+#define X(member, type, path) const struct attr *member;
+	ATTRS_LIST(X)
+#undef X
+};
+
+void attrs_init(struct attrs *at, const struct schema_set *schema);
+
+#endif

@@ -1,0 +1,107 @@
+/* The rules of each resource type: what is checked before a write, and what goes along with it.
+ *
+ * The engine (resource.c) decodes, checks uniqueness and members, then asks the gate (operation.h),
+ * then the type's rules; only then it puts. All of it runs in the committer's transaction. */
+#ifndef DAEMON_DIRECTORY_RULES_H
+#define DAEMON_DIRECTORY_RULES_H
+
+#include "daemon/directory/member_set.h"
+#include "daemon/directory/operation.h"
+
+/* One write to one resource, on its way. */
+struct deed {
+	const struct directory *d;
+	struct orgtx *o;
+	const struct writer *w;
+	struct arena *arena;
+	const struct subject *by; /* who does it; NULL: rosterd itself, or an operator at the control
+				     door */
+	const struct resource_type *type;
+	enum verb verb;        /* CREATE, EDIT, DELETE */
+	struct uuid id;
+	uint64_t row;          /* 0 until a create has put it */
+	const struct record *old;     /* EDIT, DELETE */
+	const struct node *old_root;  /* EDIT, DELETE */
+	struct node *root;            /* CREATE, EDIT: may be changed by check() */
+	const struct member_changes *members; /* of groups; NULL: none */
+	struct node *shown; /* attributes that this answer alone shows (secrets): set by check(), a
+			       copy of root with them added; NULL: root */
+	uint64_t confirm;   /* of a delete: how many things the client says go along */
+	bool confirmed;
+	bool replaced; /* of a create: check() found the resource there already, at row, and turned it
+			  into an edit of that (old, old_root and root are set) */
+	void *plan;           /* what check() leaves for apply() and after() */
+};
+
+struct rules {
+	uint8_t type;
+	/* The scope where permissions for the resource are asked for; root is NULL when only the row
+	 * counts. NULL: the org. */
+	uint64_t (*scope)(const struct directory *d, struct orgtx *o, uint64_t row,
+		const struct node *root);
+	/* Whether it is the subject's own. r is NULL for one that is being made. NULL: never. */
+	bool (*own)(const struct subject *s, uint64_t row, const struct record *r);
+	/* Which of the type's operations a create or a look is: "link" of invitations. NULL: "". */
+	struct slice (*part)(const struct directory *d, struct orgtx *o, uint64_t row,
+		const struct node *root);
+
+	/* Decides, beyond the gate. On failure nothing was put. */
+	enum rc (*check)(struct deed *x, struct err *err);
+	/* Puts what goes along, in the same change: after the resource itself (before it when it is
+	 * deleted). */
+	void (*apply)(struct deed *x, uint64_t revision);
+	/* Puts into other orgs (the platform's records), after the change. */
+	void (*after)(struct deed *x);
+	/* The record as it reads now, where time or tables decide (an invitation that expired): in
+	 * the arena; r when nothing differs. */
+	void (*live)(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now,
+		uint64_t row, struct record *r);
+};
+
+/* NULL when the type has none. */
+const struct rules *rules_of(uint8_t type);
+
+/* The gate of a write: the operations that it is, each at its scope. */
+enum rc deed_require(struct deed *x, struct err *err) MUSTCHECK;
+
+/* ---- Writes that go along with another one, inside its change ---- */
+
+/* A resource of rosterd's own making; returns its row. No gate, no rules. */
+uint64_t deed_create(struct deed *x, uint8_t type, const struct node *root, uint64_t revision);
+void deed_replace(struct deed *x, uint64_t row, const struct node *root, uint64_t revision);
+/* Removes a resource with all that hangs on it: assignments of it and at it, its tokens, what lies in
+ * it. Also for one that is not the deed's own. */
+void deed_erase(struct deed *x, uint64_t row, uint64_t revision);
+/* An assignment; origin: "person", "creator", "invitation", "transfer", ...; origin_id may be
+ * empty. One that is there already (same principal, role and scope) gets the origin added. */
+uint64_t deed_assign(struct deed *x, uint64_t principal, struct slice role, uint64_t scope,
+	const char *origin, struct slice origin_id, uint64_t revision);
+
+/* Whether a Group is one of a connection's: it carries a connection's externalId. */
+bool group_is_mapped(const struct directory *d, const struct record *r);
+
+/* Invitations by address that can still be accepted. */
+uint64_t pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now);
+
+/* The record as it reads now: rules.live(), when the type has it. */
+void record_live(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now,
+	uint64_t row, struct record *r);
+
+/* A record with one text put in place, packed anew in the arena: what rules.live() does. */
+void record_overlay_text(const struct directory *d, struct arena *a, struct record *r,
+	const struct attr *attr, struct slice text);
+
+/* principal and scope (0: the org) of an assignment's tree. */
+void assignment_fill(const struct directory *d, struct orgtx *o, struct arena *a, struct node *root,
+	uint64_t principal, uint64_t scope);
+
+/* CONFLICT, with the limit named, when the org would have that many. */
+enum rc limit_require(const struct subject *by, enum limit limit, uint64_t count, struct err *err) MUSTCHECK;
+
+/* The tree of a record, to be changed; in the arena. */
+struct node *deed_tree(struct deed *x, const struct record *r);
+
+extern const struct rules user_rules, group_rules, workspace_rules, project_rules, role_rules,
+	assignment_rules;
+
+#endif

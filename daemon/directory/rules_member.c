@@ -1,0 +1,331 @@
+/* Members and teams: seats, owner protection, and that whatever ends in holding a role is giving it. */
+#include "daemon/directory/form.h"
+#include "daemon/directory/rules.h"
+
+#include "base/banned.h"
+
+/* ---- Members ---- */
+
+static bool
+user_own(const struct subject *s, uint64_t row, const struct record *r)
+{
+	(void)r;
+	return row != 0 && row == s->member;
+}
+
+/* Seats: members, and those who are invited. */
+static enum rc
+check_seat(struct deed *x, struct err *err)
+{
+	uint64_t members = rows_count(x->o, TYPE_USER);
+
+	if (x->by->org.kind == ORG_PERSONAL && members > 0)
+		return fail(err, RC_CONFLICT, "members", "a personal org has one member, always");
+	return limit_require(x->by, LIMIT_MEMBERS,
+		members + 1 + pending_invitations(x->d, x->o, x->arena, x->w->actor.now), err);
+}
+
+/* What a member may change of themselves, when they may not change others: the profile, not what others decide by. */
+static bool
+is_profile(const struct deed *x, const struct attr *attr)
+{
+	static const struct slice names[] = { SLICE_INIT("name"), SLICE_INIT("displayName"),
+		SLICE_INIT("nickName"), SLICE_INIT("profileUrl"), SLICE_INIT("title"),
+		SLICE_INIT("preferredLanguage"), SLICE_INIT("locale"), SLICE_INIT("timezone"),
+		SLICE_INIT("phoneNumbers"), SLICE_INIT("ims"), SLICE_INIT("photos"),
+		SLICE_INIT("addresses"), SLICE_INIT("password") };
+
+	if (attr->schema != x->type->core)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_eq(attr->name, names[i]))
+			return true;
+	return false;
+}
+
+static enum rc
+check_profile(struct deed *x, struct err *err)
+{
+	const struct attr *root = x->type->root;
+
+	for (size_t i = 0; i < root->sub_count; i++) {
+		const struct attr *attr = root->subs[i];
+		const struct node *had = node_child(x->old_root, attr), *has = node_child(x->root, attr);
+
+		if (is_profile(x, attr) || (had == NULL && has == NULL) ||
+			(had != NULL && has != NULL && node_equal(had, has)))
+			continue;
+		return fail(err, RC_FORBIDDEN, "",
+			"\"member.edit\" is missing: of oneself it lets change the profile, not %.*s",
+			SLICE_ARG(attr->name));
+	}
+	return RC_OK;
+}
+
+/* Removing, suspending or deactivating a member takes their role. */
+static enum rc
+check_lets_go(struct deed *x, const struct model_role *role, bool leaves, struct err *err)
+{
+	enum rc rc;
+	struct model_subject ms;
+
+	if (x->by->org.kind == ORG_PERSONAL)
+		return fail(err, RC_CONFLICT, "", "the one member of a personal org can't be removed or deactivated");
+	if (!leaves && !x->by->all && x->by->caller != CALLER_CONNECTION) {
+		ms = subject_seen_from(x->by, 0);
+		if ((rc = model_may_take(&ms, role, err)) != RC_OK)
+			return rc;
+	}
+	if (role->holders_min == 0 || !record_bool(x->d->schema, x->old, x->d->at.user_active, true))
+		return RC_OK;
+	return role_count_fits(x->by->model, role,
+		role_holders(x->d, x->o, x->arena, role, x->w->actor.now, x->row), err);
+}
+
+/* An identity provider does not touch owners unless the org says so. */
+static enum rc
+check_guarded(struct deed *x, const struct model_role *role, struct err *err)
+{
+	if (x->by->caller != CALLER_CONNECTION || !role->guarded || x->by->org.connections_manage_guarded)
+		return RC_OK;
+	return fail(err, RC_FORBIDDEN, "",
+		"a connection may not change, deactivate or remove who has the role \"%.*s\" "
+		"(the org's setting connectionsManageGuarded)", SLICE_ARG(role->path));
+}
+
+static enum rc
+user_check(struct deed *x, struct err *err)
+{
+	bool was_active, is_active, self;
+	const struct model_role *role;
+	enum rc rc;
+
+	if (x->by == NULL)
+		return RC_OK;
+	if (x->verb == VERB_CREATE)
+		return check_seat(x, err);
+	/* Nobody's role is looked up unless it matters: connections write the most by far. */
+	role = member_role(x->d, x->o, x->arena, x->by->model, x->row, x->w->actor.now, NULL);
+	self = x->by->member == x->row;
+	if ((rc = check_guarded(x, role, err)) != RC_OK)
+		return rc;
+	if (x->verb == VERB_DELETE)
+		return check_lets_go(x, role, self, err);
+	was_active = record_bool(x->d->schema, x->old, x->d->at.user_active, true);
+	is_active = tree_bool(x->root, x->d->at.user_active, true);
+	if (was_active != is_active && (rc = check_lets_go(x, role, false, err)) != RC_OK)
+		return rc;
+	if (self && !subject_may(x->by, PERM_MEMBER_EDIT, 0, false, NULL))
+		return check_profile(x, err);
+	return RC_OK;
+}
+
+const struct rules user_rules = { .type = TYPE_USER, .own = user_own, .check = user_check };
+
+/* ---- Teams ---- */
+
+static uint64_t
+group_scope(const struct directory *d, struct orgtx *o, uint64_t row, const struct node *root)
+{
+	(void)d;
+	(void)o;
+	(void)root;
+	return row;
+}
+
+static bool
+group_own(const struct subject *s, uint64_t row, const struct record *r)
+{
+	(void)r;
+	return row != 0 && subject_has_role_in(s, row);
+}
+
+bool
+group_is_mapped(const struct directory *d, const struct record *r)
+{
+	struct slice fields = r->fields;
+	struct field f;
+	bool bad = false;
+
+	/* A connection's label is what tells its groups from those made by hand. */
+	while (record_next(d->schema, &fields, &f, &bad))
+		if (f.attr->source == SOURCE_SPACE)
+			return true;
+	return false;
+}
+
+/* What a team holds, and the teams around it: who comes in gets it, who goes loses it. */
+static enum rc
+check_held(struct deed *x, uint64_t team, bool gives, struct err *err)
+{
+	bool connection = x->by->caller == CALLER_CONNECTION;
+	struct assignment *list;
+	size_t n = assignments_of(x->d, x->o, x->arena, team, &list);
+	struct record r;
+	enum rc rc;
+
+	if (n > 0 && connection && record_get(x->o, team, &r) && !group_is_mapped(x->d, &r))
+		return fail(err, RC_FORBIDDEN, "members",
+			"the team holds roles and is not a group of a connection: a connection may not "
+			"change who is in it");
+	for (size_t i = 0; i < n && !connection; i++) {
+		rc = gives ? subject_may_give(x->by, list[i].role, list[i].scope, err)
+			   : subject_may_take(x->by, list[i].role, list[i].scope, err);
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+static enum rc
+check_held_around(struct deed *x, bool gives, struct err *err)
+{
+	struct membership *around;
+	size_t n;
+	enum rc rc;
+
+	if (x->by->all || x->row == 0)
+		return RC_OK;
+	if ((rc = check_held(x, x->row, gives, err)) != RC_OK)
+		return rc;
+	n = membership_list(x->o, x->arena, x->row, &around);
+	for (size_t i = 0; i < n; i++)
+		if ((rc = check_held(x, around[i].group, gives, err)) != RC_OK)
+			return rc;
+	return RC_OK;
+}
+
+/* How many teams deep a team is, itself included. Cycles are refused before, so this ends; teams seen twice on different ways
+ * count by the longer one. */
+static uint64_t
+height_of(struct orgtx *o, uint64_t team, uint64_t most)
+{
+	enum { STEP = 32 };
+	uint64_t rows[STEP], after = (uint64_t)TYPE_GROUP << 56, deepest = 0;
+	size_t n;
+
+	if (most == 0)
+		return 1;
+	while ((n = edge_list(o, EDGE_MEMBERS, team, after, rows, STEP)) > 0) {
+		for (size_t i = 0; i < n && row_type(rows[i]) == TYPE_GROUP; i++) {
+			uint64_t h = height_of(o, rows[i], most - 1);
+
+			deepest = h > deepest ? h : deepest;
+		}
+		after = rows[n - 1];
+	}
+	return deepest + 1;
+}
+
+static uint64_t
+depth_around(struct orgtx *o, uint64_t team, uint64_t most)
+{
+	enum { STEP = 32 };
+	uint64_t rows[STEP], after = 0, deepest = 0;
+	size_t n;
+
+	if (team == 0 || most == 0)
+		return 0;
+	while ((n = edge_list(o, EDGE_GROUPS, team, after, rows, STEP)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			uint64_t h = 1 + depth_around(o, rows[i], most - 1);
+
+			deepest = h > deepest ? h : deepest;
+		}
+		after = rows[n - 1];
+	}
+	return deepest;
+}
+
+static enum rc
+check_nesting(struct deed *x, struct err *err)
+{
+	uint64_t deepest = 0, most = 64;
+
+	for (size_t i = 0; i < x->members->add_count; i++)
+		if (row_type(x->members->add[i]) == TYPE_GROUP) {
+			uint64_t h = height_of(x->o, x->members->add[i], most);
+
+			deepest = h > deepest ? h : deepest;
+		}
+	if (deepest == 0)
+		return RC_OK;
+	return limit_require(x->by, LIMIT_NESTING, deepest + 1 + depth_around(x->o, x->row, most), err);
+}
+
+/* Being in the team is a role there, which who manages the team gives and takes. */
+static enum rc
+check_team_role(struct deed *x, struct err *err)
+{
+	const struct model_role *role = x->by->model->by_default[SCOPE_TEAM];
+	bool adds = x->members->add_count > 0, removes = x->members->remove_count > 0;
+	enum rc rc;
+
+	if (x->by->all || x->by->caller == CALLER_CONNECTION || role == NULL || x->verb == VERB_CREATE)
+		return RC_OK;
+	if (adds && (rc = subject_may_give(x->by, role->path, x->row, err)) != RC_OK)
+		return rc;
+	return removes ? subject_may_take(x->by, role->path, x->row, err) : RC_OK;
+}
+
+static enum rc
+check_members(struct deed *x, struct err *err)
+{
+	enum rc rc;
+
+	if (x->members == NULL || x->members->add_count + x->members->remove_count == 0)
+		return RC_OK;
+	if ((rc = check_nesting(x, err)) != RC_OK || (rc = check_team_role(x, err)) != RC_OK)
+		return rc;
+	if (x->members->add_count > 0 && (rc = check_held_around(x, true, err)) != RC_OK)
+		return rc;
+	return x->members->remove_count > 0 ? check_held_around(x, false, err) : RC_OK;
+}
+
+static enum rc
+group_check(struct deed *x, struct err *err)
+{
+	enum rc rc;
+
+	if (x->by == NULL)
+		return RC_OK;
+	if (x->verb == VERB_DELETE)
+		return check_held_around(x, false, err);
+	if (x->verb == VERB_CREATE &&
+		(rc = limit_require(x->by, LIMIT_TEAMS, rows_count(x->o, TYPE_GROUP) + 1, err)) != RC_OK)
+		return rc;
+	return check_members(x, err);
+}
+
+/* Who leaves a team has no role in it any more. */
+static void
+end_roles_in_team(struct deed *x, uint64_t member, uint64_t revision)
+{
+	struct assignment *list;
+	size_t n = assignments_of(x->d, x->o, x->arena, member, &list);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].scope == x->row)
+			deed_erase(x, list[i].row, revision);
+}
+
+static void
+group_apply(struct deed *x, uint64_t revision)
+{
+	const struct model_role *role;
+
+	if (x->verb == VERB_EDIT && x->members != NULL && has_assignments_at(x->d, x->o, x->arena, x->row))
+		for (size_t i = 0; i < x->members->remove_count; i++)
+			end_roles_in_team(x, x->members->remove[i], revision);
+	if (x->verb != VERB_CREATE || x->by == NULL || x->by->member == 0)
+		return;
+	role = x->by->model->by_creation[SCOPE_TEAM];
+	if (role == NULL)
+		return;
+	(void)edge_add(x->o, x->row, x->by->member);
+	(void)deed_assign(x, x->by->member, role->path, x->row, "creator",
+		id_text(x->arena, &x->by->member_id), revision);
+}
+
+const struct rules group_rules = { .type = TYPE_GROUP, .scope = group_scope, .own = group_own,
+	.check = group_check, .apply = group_apply };
