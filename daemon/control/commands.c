@@ -16,6 +16,7 @@ struct change_job {
 	struct write_job job;
 	enum rc (*step)(struct change_job *j, struct txn *t, struct err *err);
 	struct slice key, name;
+	const struct model *model;
 	enum org_state state;
 	enum dialect dialect;
 	uint32_t number;
@@ -285,13 +286,22 @@ with_reader(
 static enum rc
 org_create_step(struct change_job *j, struct txn *t, struct err *err)
 {
-	return dir_org_create(t, j->key, j->name, j->now, &j->org, err);
+	enum rc rc = dir_org_create(t, j->key, j->name, j->now, &j->org, err);
+
+	if (rc != RC_OK)
+		return rc;
+	memcpy(j->org.model, j->model->name.p, j->model->name.len);
+	j->org.model_version = j->model->version;
+	j->org.external_invitations = j->model->external_invitations;
+	org_put(t, &j->org);
+	return RC_OK;
 }
 
 enum rc
 command_org_create(struct call *c, struct err *err)
 {
-	struct change_job j = { .step = org_create_step };
+	struct change_job j = { .step = org_create_step,
+		.model = c->options->models->models[0] };
 	enum rc rc;
 
 	if ((rc = key_arg(c, &j, err)) != RC_OK ||
