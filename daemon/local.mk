@@ -55,6 +55,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/membership.c \
 	daemon/directory/operation.c daemon/directory/operation.h \
 	daemon/directory/org.c daemon/directory/org.h \
+	daemon/directory/org_roles.c daemon/directory/org_roles.h \
 	daemon/directory/plan.c daemon/directory/plan.h \
 	daemon/directory/platform.c daemon/directory/platform.h \
 	daemon/directory/query.c daemon/directory/query.h \

@@ -31,6 +31,8 @@
 	X(project_created_by_type, PROJECT, "createdBy.type") \
 	X(role_name, ROLE, "name") \
 	X(role_kind, ROLE, "kind") \
+	X(role_display, ROLE, "displayName") \
+	X(role_description, ROLE, "description") \
 	X(role_scope, ROLE, "scope") \
 	X(role_permissions, ROLE, "permissions") \
 	X(assignment_principal, ASSIGNMENT, "principal") \

@@ -50,17 +50,24 @@ scope_within(const struct directory *d, struct orgtx *o, uint64_t inner, uint64_
 
 /* ---- Roles ---- */
 
-static bool
-role_record(const struct directory *d, struct orgtx *o, struct arena *a, struct slice path,
-	struct record *out)
+uint64_t
+role_row(const struct directory *d, struct orgtx *o, struct arena *a, struct slice path)
 {
 	struct node value = { .attr = d->at.role_name, .kind = NODE_VALUE, .text = path };
 	struct slice key;
 	uint64_t row;
 
 	return index_key_of(a, d->at.role_name, 0, &value, false, &key) &&
-	       index_list(o, d->at.role_name->id, TYPE_ROLE, key, 0, &row, 1) == 1 &&
-	       record_get(o, row, out);
+			index_list(o, d->at.role_name->id, TYPE_ROLE, key, 0, &row, 1) == 1 ? row : 0;
+}
+
+static bool
+role_record(const struct directory *d, struct orgtx *o, struct arena *a, struct slice path,
+	struct record *out)
+{
+	uint64_t row = role_row(d, o, a, path);
+
+	return row != 0 && record_get(o, row, out);
 }
 
 /* Of a role that was valid when it was written; names that the model no longer has are left out. */

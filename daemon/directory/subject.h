@@ -98,6 +98,8 @@ struct role_found {
 enum rc role_find(const struct directory *d, struct orgtx *o, struct arena *a,
 	const struct model *m, struct slice path, struct role_found *out, struct err *err) MUSTCHECK;
 
+/* The Role record with that path, of the model or the org's own; 0: none. */
+uint64_t role_row(const struct directory *d, struct orgtx *o, struct arena *a, struct slice path);
 /* Whether a path is that of a role of the org's own; how many of these there are. */
 bool role_is_custom(const struct directory *d, struct orgtx *o, struct slice path);
 uint64_t role_count_custom(const struct directory *d, struct orgtx *o, struct arena *a);
