@@ -81,6 +81,7 @@ libdaemon_a_SOURCES = \
 	daemon/pool.c daemon/pool.h \
 	daemon/rate.c daemon/rate.h \
 	daemon/respond.c \
+	daemon/scim/actions.c \
 	daemon/scim/bulk.c \
 	daemon/scim/cursor.c \
 	daemon/scim/discovery.c \

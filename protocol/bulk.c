@@ -24,6 +24,7 @@ struct reader {
 	struct arena *a;
 	const struct schema_set *set;
 	enum dialect dialect;
+	unsigned bases;
 };
 
 static const struct slice methods[] = {
@@ -69,6 +70,8 @@ path_read(const struct reader *r, const json_t *json, struct bulk_op *op)
 	if (slice_eq(segment, SLICE("Me")))
 		return fail(&op->err, RC_NOT_IMPLEMENTED, "path", "/Me is not supported");
 	op->type = schema_type_by_endpoint(r->set, segment);
+	if (op->type != NULL && (op->type->bases & r->bases) == 0)
+		op->type = NULL;
 	if (op->type == NULL)
 		return fail(&op->err, RC_NOT_FOUND, "path", "there is no endpoint \"%.*s\"",
 			SLICE_ARG(op->path));
@@ -194,7 +197,7 @@ enum rc
 bulk_read(struct arena *a, const struct schema_set *set, json_t *body,
 	const struct bulk_options *options, struct bulk **out, struct err *err)
 {
-	struct reader r = { a, set, options->dialect };
+	struct reader r = { a, set, options->dialect, options->bases };
 	struct bulk *b = ARENA_NEW(a, struct bulk);
 	const json_t *operations = json_member(body, "Operations");
 	enum rc rc;

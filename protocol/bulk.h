@@ -48,6 +48,7 @@ struct bulk {
 struct bulk_options {
 	enum dialect dialect;
 	uint64_t max_operations;
+	unsigned bases; /* BASE_ORG or BASE_PLATFORM: where the request came in */
 };
 
 /* TOO_LARGE, naming the limit, for a body longer than the limit (RFC 7644 section 3.7.4). */

@@ -70,9 +70,15 @@ open_list(struct buf *out, size_t n)
 void
 discovery_types(struct buf *out, const struct discovery *d)
 {
-	open_list(out, d->set->type_count);
-	for (size_t i = 0; i < d->set->type_count; i++) {
-		if (i > 0)
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->set->type_count; i++)
+		n += (d->set->types[i]->bases & d->bases) != 0;
+	open_list(out, n);
+	for (size_t i = 0, put = 0; i < d->set->type_count; i++) {
+		if ((d->set->types[i]->bases & d->bases) == 0)
+			continue;
+		if (put++ > 0)
 			buf_char(out, ',');
 		put_type(out, d, d->set->types[i]);
 	}
@@ -82,9 +88,15 @@ discovery_types(struct buf *out, const struct discovery *d)
 void
 discovery_schemas(struct buf *out, const struct discovery *d)
 {
-	open_list(out, d->set->schema_count);
-	for (size_t i = 0; i < d->set->schema_count; i++) {
-		if (i > 0)
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->set->schema_count; i++)
+		n += (d->set->schemas[i]->bases & d->bases) != 0;
+	open_list(out, n);
+	for (size_t i = 0, put = 0; i < d->set->schema_count; i++) {
+		if ((d->set->schemas[i]->bases & d->bases) == 0)
+			continue;
+		if (put++ > 0)
 			buf_char(out, ',');
 		put_schema(out, d, d->set->schemas[i]);
 	}
@@ -94,12 +106,13 @@ discovery_schemas(struct buf *out, const struct discovery *d)
 enum rc
 discovery_type(struct buf *out, const struct discovery *d, struct slice id, struct err *err)
 {
-	for (size_t i = 0; i < d->set->type_count; i++)
-		if (slice_eq(d->set->types[i]->name, id)) {
-			put_type(out, d, d->set->types[i]);
-			return RC_OK;
-		}
-	return fail(err, RC_NOT_FOUND, "", "there is no resource type \"%.*s\"", SLICE_ARG(id));
+	const struct resource_type *type = schema_type_by_name(d->set, id);
+
+	if (type == NULL || (type->bases & d->bases) == 0)
+		return fail(err, RC_NOT_FOUND, "", "there is no resource type \"%.*s\"",
+			SLICE_ARG(id));
+	put_type(out, d, type);
+	return RC_OK;
 }
 
 enum rc
@@ -107,7 +120,7 @@ discovery_schema(struct buf *out, const struct discovery *d, struct slice id, st
 {
 	const struct schema *schema = schema_by_urn(d->set, id);
 
-	if (schema == NULL)
+	if (schema == NULL || (schema->bases & d->bases) == 0)
 		return fail(err, RC_NOT_FOUND, "", "there is no schema \"%.*s\"", SLICE_ARG(id));
 	put_schema(out, d, schema);
 	return RC_OK;

@@ -9,6 +9,8 @@
 struct discovery {
 	const struct schema_set *set;
 	struct slice base; /* the SCIM base address, "https://host/orgs/acme/scim/v2" */
+	unsigned bases;    /* which one that is, BASE_ORG or BASE_PLATFORM: what lives elsewhere is not
+			      there */
 	enum dialect dialect;
 	struct slice documentation_uri; /* left out when empty */
 	/* As the daemon enforces them. */

@@ -434,6 +434,7 @@ static const char *const sentences[RC_COUNT] = {
 	[RC_FORBIDDEN] = "the token does not allow this",
 	[RC_NOT_FOUND] = "there is no such resource",
 	[RC_METHOD_NOT_ALLOWED] = "the method is not allowed here",
+	[RC_MOVED] = "the organisation has another key now",
 	[RC_NOT_ACCEPTABLE] = "the answer would be application/scim+json",
 	[RC_TIMEOUT] = "the request took too long to arrive",
 	[RC_CONFLICT] = "the request conflicts with the state of the resource",

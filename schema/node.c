@@ -221,3 +221,85 @@ node_equal(const struct node *a, const struct node *b)
 	}
 	return true;
 }
+
+/* ---- What is readOnly stays with its value ---- */
+
+static bool
+has_read_only(const struct attr *complex)
+{
+	for (size_t i = 0; i < complex->sub_count; i++)
+		if (complex->subs[i]->mutability == ATTR_READ_ONLY)
+			return true;
+	return false;
+}
+
+/* The `value` of a complex value tells which one it is; without such a sub-attribute it is the same
+ * thing all along. */
+static bool
+is_same_thing(const struct node *old, const struct node *now)
+{
+	const struct attr *value = attr_sub(now->attr, SLICE("value"));
+	const struct node *was, *is;
+
+	if (value == NULL)
+		return true;
+	was = node_child(old, value);
+	is = node_child(now, value);
+	return was == NULL || is == NULL ? was == is : node_equal(was, is);
+}
+
+static void
+forget_read_only(struct node *object)
+{
+	for (struct node *c = object->child, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->attr->mutability == ATTR_READ_ONLY)
+			node_remove(object, c);
+	}
+}
+
+static void carry_object(struct arena *a, const struct node *old, struct node *now);
+
+static void
+carry_list(struct arena *a, const struct node *old, struct node *now)
+{
+	if (now->attr->type != ATTR_COMPLEX || !has_read_only(now->attr))
+		return;
+	for (struct node *e = now->child; e != NULL; e = e->next) {
+		const struct node *was = old->child;
+
+		while (was != NULL && !is_same_thing(was, e))
+			was = was->next;
+		if (was != NULL)
+			carry_object(a, was, e);
+		else
+			forget_read_only(e);
+	}
+}
+
+static void
+carry_object(struct arena *a, const struct node *old, struct node *now)
+{
+	if (!is_same_thing(old, now)) {
+		forget_read_only(now);
+		return;
+	}
+	for (const struct node *had = old->child; had != NULL; had = had->next) {
+		struct node *has = node_child(now, had->attr);
+
+		if (had->attr->source != SOURCE_FIELDS)
+			continue;
+		if (has == NULL && had->attr->mutability == ATTR_READ_ONLY)
+			node_insert(now, node_copy(a, had));
+		else if (has != NULL && had->kind == NODE_OBJECT)
+			carry_object(a, had, has);
+		else if (has != NULL && had->kind == NODE_LIST)
+			carry_list(a, had, has);
+	}
+}
+
+void
+node_carry_read_only(struct arena *a, const struct node *old, struct node *root)
+{
+	carry_object(a, old, root);
+}

@@ -51,6 +51,12 @@ struct node *node_parent_for(struct arena *a, struct node *root, const struct at
 struct node *node_copy(struct arena *a, const struct node *n);
 bool node_equal(const struct node *a, const struct node *b);
 
+/* After a client's change from old to root: what is readOnly stays with the value that it tells
+ * about. A readOnly attribute that root lacks is copied from old, also inside of complex values;
+ * where a complex value has a `value`, only as long as that is the same (an element of a list: the
+ * same as of any element of the old list), and is dropped when it is another one. */
+void node_carry_read_only(struct arena *a, const struct node *old, struct node *root);
+
 /* Two simple values of one attribute: <0, 0, >0. Texts by the attribute's rule (folded unless
  * caseExact), dateTimes as instants, false before true. */
 int node_compare(const struct node *a, const struct node *b);

@@ -368,10 +368,9 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 static void
 carry_over(struct arena *a, const struct node *old, struct node *root)
 {
+	node_carry_read_only(a, old, root);
 	for (const struct node *had = old->child; had != NULL; had = had->next)
-		if (had->attr->source == SOURCE_FIELDS && node_child(root, had->attr) == NULL &&
-			(had->attr->mutability == ATTR_READ_ONLY ||
-				had->attr->prepare == PREPARE_PASSWORD))
+		if (had->attr->prepare == PREPARE_PASSWORD && node_child(root, had->attr) == NULL)
 			node_insert(root, node_copy(a, had));
 }
 
@@ -410,6 +409,7 @@ resource_patch(const struct directory *d, struct orgtx *o, const struct writer *
 	u.root = node_copy(a, u.old_root);
 	if ((rc = patch_apply(a, patch, u.root, err)) != RC_OK)
 		return rc;
+	node_carry_read_only(a, u.old_root, u.root);
 	if (edits != NULL && (rc = member_changes_of(d, o, a, u.row, d->at.group_members, edits, &u.members,
 				     err)) != RC_OK)
 		return rc;

@@ -175,7 +175,8 @@ type_of(const struct schema_set *set, const json_t *body)
 
 	json_array_foreach (schemas, i, urn)
 		for (size_t t = 0; t < set->type_count; t++)
-			if (slice_caseeq(json_text(urn), set->types[t]->core->urn))
+			if (set->types[t]->in_root &&
+				slice_caseeq(json_text(urn), set->types[t]->core->urn))
 				return set->types[t];
 	if (json_array_size(schemas) > 0)
 		return NULL;

@@ -60,7 +60,7 @@ decode(struct bulk_write *b, struct err *err)
 {
 	struct request *rq = b->write.rq;
 	const struct config *cfg = rq->scim->options.config;
-	struct bulk_options options = { rq->caller.dialect, cfg->bulk_operations };
+	struct bulk_options options = { rq->caller.dialect, cfg->bulk_operations, rq->bases };
 	json_t *body;
 	enum rc rc;
 	size_t n;

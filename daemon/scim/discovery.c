@@ -23,7 +23,7 @@ discovery_of(const struct request *rq)
 {
 	const struct config *c = rq->scim->options.config;
 
-	return (struct discovery){ .set = rq->scim->options.schema, .base = rq->base,
+	return (struct discovery){ .set = rq->scim->options.schema, .base = rq->base, .bases = rq->bases,
 		.dialect = rq->caller.dialect, .bulk_operations = c->bulk_operations,
 		.bulk_payload = c->bulk_payload, .filter_results = c->page_max,
 		.page_default = c->page_default, .page_max = c->page_max,

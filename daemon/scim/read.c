@@ -163,7 +163,12 @@ add_types(struct listing *l, struct err *err)
 	if (l->rq->type != NULL)
 		return add_type(l, l->rq->type, err);
 	for (size_t i = 0; i < set->type_count; i++) {
-		enum rc one = add_type(l, set->types[i], err);
+		enum rc one;
+
+		/* Who asks the base itself wants members and teams: providers know no more. */
+		if (!set->types[i]->in_root || (set->types[i]->bases & l->rq->bases) == 0)
+			continue;
+		one = add_type(l, set->types[i], err);
 
 		if (one != RC_OK && one != RC_INVALID_FILTER && one != RC_INVALID_VALUE)
 			return one;

@@ -83,6 +83,7 @@ static struct view
 view_of(const struct render *r, const struct projection *p)
 {
 	return (struct view){ .set = r->rq->scim->options.schema, .projection = p, .base = r->rq->base,
+		.bases = r->rq->bases, .platform = r->rq->platform,
 		.space = r->rq->caller.connection };
 }
 

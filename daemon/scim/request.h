@@ -35,6 +35,8 @@ enum path_kind {
 	PATH_TYPE,           /* /Users */
 	PATH_TYPE_SEARCH,    /* /Users/.search */
 	PATH_RESOURCE,       /* /Users/{id} */
+	PATH_ACTION,         /* /Organizations/{id}/.suspend */
+	PATH_TYPE_ACTION,    /* /Users/.claim */
 	PATH_ME,
 	PATH_BULK,
 	PATH_CONFIG,         /* /ServiceProviderConfig */
@@ -53,7 +55,10 @@ struct request {
 	enum path_kind path;
 	const struct resource_type *type; /* of the path, or NULL */
 	struct slice name;                /* the last segment, decoded: an id, a type's name, a schema's URN */
+	struct slice action;              /* of PATH_ACTION and PATH_TYPE_ACTION, without its dot */
 	struct slice base;                /* "https://host/orgs/acme/scim/v2" */
+	unsigned bases;                   /* which one that is: BASE_ORG or BASE_PLATFORM (then caller.org is ORG_PLATFORM) */
+	struct slice platform;            /* "https://host/scim/v2" */
 	int64_t now;                      /* ticks */
 	int retry_after;                  /* seconds, for a refusal by rate */
 	struct slice allow;               /* for a refusal of the method */
@@ -126,6 +131,26 @@ struct slice cursor_write(struct request *rq, const struct list_request *lr, con
 /* INVALID_CURSOR, EXPIRED_CURSOR, INVALID_COUNT. */
 enum rc cursor_read(struct request *rq, const struct list_request *lr, struct cursor *out,
 	struct err *err) MUSTCHECK;
+
+/* ---- Actions (actions.c) ---- */
+
+/* What can be done to a resource, or to a type, besides reading and writing it: POST to its address and ".name". */
+struct action_route {
+	const char *name;    /* without the dot; NULL ends the table */
+	uint8_t type;        /* TYPE_* */
+	unsigned bases;      /* where: BASE_ORG | BASE_PLATFORM */
+	bool on_type;        /* /Users/.claim, not /Users/{id}/.claim */
+	bool needs_body;     /* action_body() refuses an empty one */
+	void (*handle)(struct request *rq);
+};
+
+extern const struct action_route action_routes[];
+
+/* By type, base, path and name; NULL when there is none. */
+const struct action_route *action_find(const struct request *rq);
+
+/* The body of an action: an object; an empty one when there is no body. */
+enum rc action_body(struct request *rq, json_t **out, struct err *err) MUSTCHECK;
 
 /* ---- Handlers ---- */
 

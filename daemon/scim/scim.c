@@ -40,11 +40,48 @@ match_fixed(struct request *rq, struct slice first)
 	return false;
 }
 
-/* What stands behind the base: "", "/Users", "/Users/{id}", "/Users/.search", with or without a slash at the end. */
+/* RFC 3986 section 6.2.2.2: an escape for an unreserved character is the character. */
+static bool
+next_segment(struct request *rq, struct slice *rest, struct slice *out)
+{
+	if (!slice_split(rest, '/', out) || out->len == 0)
+		return false;
+	return memchr(out->p, '%', out->len) == NULL || http_decode(rq->arena, *out, false, out);
+}
+
+static bool
+is_action(struct slice segment)
+{
+	return segment.len > 1 && segment.p[0] == '.';
+}
+
+/* What stands behind the endpoint of a type. */
+static bool
+match_below_type(struct request *rq, struct slice rest)
+{
+	struct slice action;
+
+	rq->path = rq->name.len == 0 ? PATH_TYPE : PATH_RESOURCE;
+	if (slice_eq(rq->name, SLICE(".search"))) {
+		rq->path = PATH_TYPE_SEARCH;
+	} else if (is_action(rq->name)) {
+		rq->path = PATH_TYPE_ACTION;
+		rq->action = slice_from(rq->name, 1);
+	} else if (rest.p != NULL) {
+		if (!next_segment(rq, &rest, &action) || !is_action(action))
+			return false;
+		rq->path = PATH_ACTION;
+		rq->action = slice_from(action, 1);
+	}
+	return rest.p == NULL;
+}
+
+/* What stands behind the base: "", "/Users", "/Users/{id}", "/Users/.search", "/Users/{id}/.link", with or without a slash at
+ * the end. */
 static bool
 match_path(struct request *rq, struct slice rest)
 {
-	struct slice first = { NULL, 0 }, second = { NULL, 0 };
+	struct slice first;
 
 	if (rest.len > 0 && rest.p[rest.len - 1] == '/')
 		rest.len--;
@@ -53,38 +90,31 @@ match_path(struct request *rq, struct slice rest)
 		return true;
 	}
 	rest = slice_from(rest, 1);
-	if (!slice_split(&rest, '/', &first))
-		return false;
-	if (slice_split(&rest, '/', &second) && (second.len == 0 || rest.p != NULL))
-		return false;
-	/* RFC 3986 section 6.2.2.2: an escape for an unreserved character is the character. */
-	if (memchr(first.p, '%', first.len) != NULL && !http_decode(rq->arena, first, false, &first))
-		return false;
-	if (second.p != NULL && !http_decode(rq->arena, second, false, &rq->name))
+	if (!next_segment(rq, &rest, &first) || (rest.p != NULL && !next_segment(rq, &rest, &rq->name)))
 		return false;
 	rq->type = schema_type_by_endpoint(rq->scim->options.schema, first);
-	if (rq->type == NULL)
-		return match_fixed(rq, first);
-	rq->path = rq->name.len == 0 ? PATH_TYPE
-		: slice_eq(rq->name, SLICE(".search")) ? PATH_TYPE_SEARCH : PATH_RESOURCE;
-	return true;
+	if (rq->type != NULL)
+		return (rq->type->bases & rq->bases) != 0 && match_below_type(rq, rest);
+	return rest.p == NULL && match_fixed(rq, first);
 }
 
-/* "/orgs/{key}/scim/v2" off the path. */
+/* "/scim/v2" or "/orgs/{key}/scim/v2" off the path; of the first, key->p is NULL. */
 static bool
 split_base(struct slice path, struct slice *key, struct slice *rest)
 {
 	const struct slice head = SLICE("/orgs/"), tail = SLICE("/scim/v2");
 	const char *end;
 
-	if (!slice_starts(path, head))
-		return false;
-	path = slice_from(path, head.len);
-	end = path.len > 0 ? memchr(path.p, '/', path.len) : NULL;
-	if (end == NULL)
-		return false;
-	*key = (struct slice){ path.p, (size_t)(end - path.p) };
-	*rest = slice_from(path, key->len);
+	*key = (struct slice){ NULL, 0 };
+	*rest = path;
+	if (slice_starts(path, head)) {
+		path = slice_from(path, head.len);
+		end = path.len > 0 ? memchr(path.p, '/', path.len) : NULL;
+		if (end == NULL)
+			return false;
+		*key = (struct slice){ path.p, (size_t)(end - path.p) };
+		*rest = slice_from(path, key->len);
+	}
 	if (!slice_starts(*rest, tail))
 		return false;
 	*rest = slice_from(*rest, tail.len);
@@ -98,29 +128,30 @@ struct route {
 	enum http_method method;
 	void (*handle)(struct request *rq);
 	bool body;
+	uint8_t type; /* a type with rows of its own has only those; 0: of all others */
 };
 
 static const struct route routes[] = {
-	{ PATH_RESOURCE, HTTP_GET, handle_get, false },
-	{ PATH_RESOURCE, HTTP_PUT, handle_replace, true },
-	{ PATH_RESOURCE, HTTP_PATCH, handle_patch, true },
-	{ PATH_RESOURCE, HTTP_DELETE, handle_delete, false },
-	{ PATH_TYPE, HTTP_GET, handle_list, false },
-	{ PATH_TYPE, HTTP_POST, handle_create, true },
-	{ PATH_TYPE_SEARCH, HTTP_POST, handle_search, true },
-	{ PATH_ROOT, HTTP_GET, handle_list, false },
-	{ PATH_SEARCH, HTTP_POST, handle_search, true },
-	{ PATH_BULK, HTTP_POST, handle_bulk, true },
-	{ PATH_ME, HTTP_GET, handle_me, false },
-	{ PATH_ME, HTTP_POST, handle_me, false },
-	{ PATH_ME, HTTP_PUT, handle_me, false },
-	{ PATH_ME, HTTP_PATCH, handle_me, false },
-	{ PATH_ME, HTTP_DELETE, handle_me, false },
-	{ PATH_CONFIG, HTTP_GET, handle_config, false },
-	{ PATH_RESOURCE_TYPES, HTTP_GET, handle_resource_types, false },
-	{ PATH_RESOURCE_TYPE, HTTP_GET, handle_resource_type, false },
-	{ PATH_SCHEMAS, HTTP_GET, handle_schemas, false },
-	{ PATH_SCHEMA, HTTP_GET, handle_schema, false },
+	{ PATH_RESOURCE, HTTP_GET, handle_get, false, 0 },
+	{ PATH_RESOURCE, HTTP_PUT, handle_replace, true, 0 },
+	{ PATH_RESOURCE, HTTP_PATCH, handle_patch, true, 0 },
+	{ PATH_RESOURCE, HTTP_DELETE, handle_delete, false, 0 },
+	{ PATH_TYPE, HTTP_GET, handle_list, false, 0 },
+	{ PATH_TYPE, HTTP_POST, handle_create, true, 0 },
+	{ PATH_TYPE_SEARCH, HTTP_POST, handle_search, true, 0 },
+	{ PATH_ROOT, HTTP_GET, handle_list, false, 0 },
+	{ PATH_SEARCH, HTTP_POST, handle_search, true, 0 },
+	{ PATH_BULK, HTTP_POST, handle_bulk, true, 0 },
+	{ PATH_ME, HTTP_GET, handle_me, false, 0 },
+	{ PATH_ME, HTTP_POST, handle_me, false, 0 },
+	{ PATH_ME, HTTP_PUT, handle_me, false, 0 },
+	{ PATH_ME, HTTP_PATCH, handle_me, false, 0 },
+	{ PATH_ME, HTTP_DELETE, handle_me, false, 0 },
+	{ PATH_CONFIG, HTTP_GET, handle_config, false, 0 },
+	{ PATH_RESOURCE_TYPES, HTTP_GET, handle_resource_types, false, 0 },
+	{ PATH_RESOURCE_TYPE, HTTP_GET, handle_resource_type, false, 0 },
+	{ PATH_SCHEMAS, HTTP_GET, handle_schemas, false, 0 },
+	{ PATH_SCHEMA, HTTP_GET, handle_schema, false, 0 },
 };
 
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -129,30 +160,56 @@ static const char *const method_names[] = { [HTTP_GET] = "GET", [HTTP_HEAD] = "H
 	[HTTP_POST] = "POST", [HTTP_PUT] = "PUT", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
 	[HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "" };
 
-static const struct route *
-find_route(enum path_kind path, enum http_method method)
+static bool
+has_own_routes(const struct resource_type *type)
 {
-	if (method == HTTP_HEAD)
-		method = HTTP_GET;
+	for (size_t i = 0; type != NULL && i < ROUTES; i++)
+		if (routes[i].type == type->code)
+			return true;
+	return false;
+}
+
+static bool
+route_is_for(const struct route *r, const struct request *rq)
+{
+	return r->path == rq->path && r->type == (has_own_routes(rq->type) ? rq->type->code : 0);
+}
+
+static bool
+find_route(const struct request *rq, struct route *out)
+{
+	enum http_method method = rq->x->request.method == HTTP_HEAD ? HTTP_GET : rq->x->request.method;
+	const struct action_route *action;
+
+	if (rq->path == PATH_ACTION || rq->path == PATH_TYPE_ACTION) {
+		action = action_find(rq);
+		*out = (struct route){ .handle = action->handle,
+			.body = action->needs_body || rq->x->request.content_type.p != NULL };
+		return method == HTTP_POST;
+	}
 	for (size_t i = 0; i < ROUTES; i++)
-		if (routes[i].path == path && routes[i].method == method)
-			return &routes[i];
-	return NULL;
+		if (routes[i].method == method && route_is_for(&routes[i], rq)) {
+			*out = routes[i];
+			return true;
+		}
+	return false;
 }
 
 static struct slice
-allowed_methods(struct arena *a, enum path_kind path)
+allowed_methods(const struct request *rq)
 {
 	struct buf b = BUF_INIT;
 	struct slice out;
 
+	if (rq->path == PATH_ACTION || rq->path == PATH_TYPE_ACTION)
+		return SLICE("POST");
 	for (size_t i = 0; i < ROUTES; i++) {
-		if (routes[i].path != path)
+		if (!route_is_for(&routes[i], rq))
 			continue;
 		buf_printf(&b, "%s%s%s", b.len > 0 ? ", " : "", method_names[routes[i].method],
 			routes[i].method == HTTP_GET ? ", HEAD" : "");
 	}
-	out = arena_dup(a, buf_as_slice(&b));
+	out = arena_dup(rq->arena, buf_as_slice(&b));
 	buf_release(&b);
 	return out;
 }
@@ -160,22 +217,21 @@ allowed_methods(struct arena *a, enum path_kind path)
 static enum rc
 not_allowed(struct request *rq, struct err *err)
 {
-	rq->allow = allowed_methods(rq->arena, rq->path);
+	rq->allow = allowed_methods(rq);
 	return fail(err, RC_METHOD_NOT_ALLOWED, "", "%.*s is not allowed here; allowed: %.*s",
 		SLICE_ARG(slice_clip(rq->x->request.method_text, 32)), SLICE_ARG(rq->allow));
 }
 
 /* ---- One request ---- */
 
-/* The address under which the client knows the org: what it is given in meta.location must work for it. */
+/* The address under which the client knows the org, or with no key the platform: what it is given in meta.location must work
+ * for it. */
 static struct slice
 base_address(const struct request *rq, struct slice key)
 {
 	const struct scim_options *so = &rq->scim->options;
 	const char *public_url = so->config->public_url;
-	struct slice host = rq->x->request.host, tail = SLICE("/scim/v2"), orgs = SLICE("/orgs/"), url;
-	char *p;
-	size_t at = 0;
+	struct slice host = rq->x->request.host, url;
 
 	if (public_url != NULL)
 		url = slice_of(public_url);
@@ -184,14 +240,8 @@ base_address(const struct request *rq, struct slice key)
 			strncmp(so->default_url, "http:", 5) == 0 ? "http" : "https", SLICE_ARG(host)));
 	else
 		url = slice_of(so->default_url);
-	p = arena_alloc(rq->arena, url.len + orgs.len + key.len + tail.len);
-	for (size_t i = 0; i < 4; i++) {
-		struct slice part = i == 0 ? url : i == 1 ? orgs : i == 2 ? key : tail;
-
-		memcpy(p + at, part.p, part.len);
-		at += part.len;
-	}
-	return (struct slice){ p, at };
+	return slice_of(arena_printf(rq->arena, "%.*s%s%.*s/scim/v2", SLICE_ARG(url),
+		key.p != NULL ? "/orgs/" : "", SLICE_ARG(key)));
 }
 
 /* A liveness answer for load balancers; tells nothing. */
@@ -237,26 +287,39 @@ admit(struct request *rq, struct slice key, struct slice rest, bool counted, str
 	return RC_OK;
 }
 
+static enum rc
+no_action(const struct request *rq, struct err *err)
+{
+	return fail(err, RC_NOT_FOUND, "", "there is no action \".%.*s\" on %.*s%s",
+		SLICE_ARG(slice_clip(rq->action, 64)), SLICE_ARG(rq->type->endpoint),
+		rq->path == PATH_ACTION ? "/{id}" : "");
+}
+
 /* The way to the handler, as far as the head decides; a failure is to be answered. counted: the request is taken out of its
  * rate. */
 static enum rc
-find_handler(struct request *rq, bool counted, const struct route **route, struct err *err)
+find_handler(struct request *rq, bool counted, struct route *route, struct err *err)
 {
 	struct slice key, rest;
 	enum rc rc;
 
 	if (!split_base(rq->x->request.path, &key, &rest))
-		return fail(err, RC_NOT_FOUND, "", "nothing is served here; SCIM is at /orgs/{key}/scim/v2");
+		return fail(err, RC_NOT_FOUND, "",
+			"nothing is served here; SCIM is at /orgs/{key}/scim/v2 and /scim/v2");
+	rq->bases = key.p != NULL ? BASE_ORG : BASE_PLATFORM;
 	if ((rc = admit(rq, key, rest, counted, err)) != RC_OK)
 		return rc;
 	if (!match_path(rq, rest))
 		return fail(err, RC_NOT_FOUND, "", "there is no such endpoint");
-	if ((*route = find_route(rq->path, rq->x->request.method)) == NULL)
+	if ((rq->path == PATH_ACTION || rq->path == PATH_TYPE_ACTION) && action_find(rq) == NULL)
+		return no_action(rq, err);
+	if (!find_route(rq, route))
 		return not_allowed(rq, err);
 	if ((rc = check_accept(rq, err)) != RC_OK ||
-		((*route)->body && (rc = check_media_type(rq, err)) != RC_OK))
+		(route->body && (rc = check_media_type(rq, err)) != RC_OK))
 		return rc;
 	rq->base = base_address(rq, key);
+	rq->platform = base_address(rq, (struct slice){ NULL, 0 });
 	return RC_OK;
 }
 
@@ -278,7 +341,7 @@ scim_admit(struct exchange *x, void *arg)
 {
 	struct scim *s = arg;
 	struct request *rq = request_new(x, s);
-	const struct route *route;
+	struct route route;
 	struct err err = ERR_INIT;
 	enum rc rc;
 
@@ -294,7 +357,7 @@ void
 scim_handle(struct exchange *x, void *arg)
 {
 	struct scim *s = arg;
-	const struct route *route;
+	struct route route;
 	struct request *rq;
 	struct err err = ERR_INIT;
 	enum rc rc;
@@ -309,7 +372,7 @@ scim_handle(struct exchange *x, void *arg)
 	if ((rc = find_handler(rq, true, &route, &err)) != RC_OK)
 		reply_error(rq, rc, &err);
 	else
-		route->handle(rq);
+		route.handle(rq);
 	reader_leave(rq->worker);
 }
 

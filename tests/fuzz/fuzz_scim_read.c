@@ -41,7 +41,7 @@ write_and_parse(
 static void
 run_bulk(struct arena *a, const struct schema_set *set, json_t *json, enum dialect dialect)
 {
-	const struct bulk_options options = { dialect, 1000 };
+	const struct bulk_options options = { dialect, 1000, BASE_ORG };
 	struct err err = ERR_INIT;
 	struct bulk *b;
 	const size_t *order;

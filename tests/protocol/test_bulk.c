@@ -8,7 +8,7 @@
 static enum rc
 read_as(struct fixture *f, enum dialect dialect, const char *text, struct bulk **b, struct err *err)
 {
-	const struct bulk_options options = { dialect, 5 };
+	const struct bulk_options options = { dialect, 5, BASE_ORG };
 
 	*err = (struct err)ERR_INIT;
 	return bulk_read(f->a, f->set, json_of(f, text), &options, b, err);
@@ -327,7 +327,7 @@ long_chains_are_ordered(void **state)
 {
 	enum { CHAIN = 20000 };
 	struct fixture *f = *state;
-	const struct bulk_options options = { DIALECT_TOLERANT, CHAIN };
+	const struct bulk_options options = { DIALECT_TOLERANT, CHAIN, BASE_ORG };
 	struct buf text = BUF_INIT;
 	struct bulk *b;
 	struct err err = ERR_INIT;

@@ -8,6 +8,7 @@ discovery_of(struct fixture *f, enum dialect dialect)
 	return (struct discovery){
 		.set = f->set,
 		.base = SLICE("https://h/v2"),
+		.bases = BASE_ORG,
 		.dialect = dialect,
 		.bulk_operations = 1000,
 		.bulk_payload = 1048576,
@@ -208,6 +209,67 @@ schemas(void **state)
 	assert_non_null(strstr(err.detail, "urn:x"));
 }
 
+static bool
+lists(const json_t *list, const char *id)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(list, "Resources"), i, item)
+		if (strcmp(text_at(item, "id", NULL), id) == 0)
+			return true;
+	return false;
+}
+
+/* What lives on another base is not there: neither listed nor found by its id. */
+static void
+each_base_has_its_own(void **state)
+{
+	static const struct {
+		const char *type, *urn;
+		bool org, platform;
+	} rows[] = {
+		{ "User", USER_URN, true, false },
+		{ NULL, ENTERPRISE, true, false },
+		{ NULL, "urn:rosterd:scim:schemas:extension:member:1.0:User", true, false },
+		{ "Workspace", "urn:rosterd:scim:schemas:core:1.0:Workspace", true, false },
+		{ "Quota", "urn:rosterd:scim:schemas:core:1.0:Quota", true, false },
+		{ "Invitation", "urn:rosterd:scim:schemas:core:1.0:Invitation", true, true },
+		{ "Token", "urn:rosterd:scim:schemas:core:1.0:Token", true, true },
+		{ "Person", "urn:rosterd:scim:schemas:core:1.0:Person", false, true },
+		{ "Organization", "urn:rosterd:scim:schemas:core:1.0:Organization", false, true },
+		{ NULL, "urn:ietf:params:scim:schemas:core:2.0:Schema", true, true },
+	};
+	struct fixture *f = *state;
+
+	for (unsigned base = BASE_ORG; base <= BASE_PLATFORM; base++) {
+		struct discovery d = discovery_of(f, DIALECT_STRICT);
+		struct buf out = BUF_INIT;
+		struct err err = ERR_INIT;
+		json_t *types, *schemas_there;
+
+		d.bases = base;
+		discovery_types(&out, &d);
+		types = parsed(f, &out);
+		assert_list(types);
+		discovery_schemas(&out, &d);
+		schemas_there = parsed(f, &out);
+		assert_list(schemas_there);
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			bool there = base == BASE_ORG ? rows[i].org : rows[i].platform;
+			enum rc want = there ? RC_OK : RC_NOT_FOUND;
+
+			assert_int_equal(lists(schemas_there, rows[i].urn), there);
+			assert_int_equal(discovery_schema(&out, &d, slice_of(rows[i].urn), &err), want);
+			if (rows[i].type == NULL)
+				continue;
+			assert_int_equal(lists(types, rows[i].type), there);
+			assert_int_equal(discovery_type(&out, &d, slice_of(rows[i].type), &err), want);
+		}
+		buf_release(&out);
+	}
+}
+
 int
 main(void)
 {
@@ -216,6 +278,7 @@ main(void)
 		CASE(the_config_is_as_its_schema_says),
 		CASE(resource_types),
 		CASE(schemas),
+		CASE(each_base_has_its_own),
 	};
 
 	return RUN(tests);

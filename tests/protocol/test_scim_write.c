@@ -10,6 +10,8 @@
 enum { SPACE = 3 };
 
 /* Reads a body and packs it as the store would. */
+#define MEMBER_URN "urn:rosterd:scim:schemas:extension:member:1.0:User"
+
 static struct record
 pack(struct fixture *f, const struct resource_type *type, const json_t *body, struct buf *packed)
 {
@@ -384,6 +386,90 @@ versions(void **state)
 	assert_int_equal(version_format(UINT64_MAX, text), 24);
 }
 
+static void
+put_at(struct fixture *f, const struct resource_type *type, struct node *root, const char *path,
+	const char *text)
+{
+	const struct attr *attr = attr_find(type, slice_of(path));
+	struct node *n = node_new(f->a, attr, NODE_VALUE);
+
+	n->text = slice_of(text);
+	node_insert(node_parent_for(f->a, root, attr), n);
+}
+
+#define PERSON_ID "0190a0b0-0000-7000-8000-000000000002"
+#define SPACE_ID "0190a0b0-0000-7000-8000-000000000003"
+
+/* Addresses of what a value points to are made when they are read, on the base of the type. */
+static void
+references_are_made(void **state)
+{
+	static const struct {
+		const char *type, *complex, *value, *kind; /* kind: of the sub-attribute type, or none */
+		unsigned bases;
+		const char *platform, *ref; /* NULL: none */
+		const char *attributes;
+	} table[] = {
+		{ "Assignment", "principal", USER_ID, "User", BASE_ORG, "", BASE "/Users/" USER_ID, "" },
+		{ "Assignment", "scope", SPACE_ID, "Workspace", BASE_ORG, "",
+			BASE "/Workspaces/" SPACE_ID, "" },
+		{ "Assignment", "scope", SPACE_ID, NULL, BASE_ORG, "", NULL, "" },
+		{ "Assignment", "scope", SPACE_ID, "Boat", BASE_ORG, "", NULL, "" },
+		{ "Assignment", "scope", "no id", "Workspace", BASE_ORG, "", NULL, "" },
+		{ "Assignment", "scope", SPACE_ID, "Workspace", BASE_ORG, "", NULL, "scope.value" },
+		{ "Assignment", "scope", SPACE_ID, "Workspace", BASE_ORG, "",
+			BASE "/Workspaces/" SPACE_ID, "scope.$ref" },
+		{ "User", MEMBER_URN ":person", PERSON_ID, NULL, BASE_ORG, "https://h/p",
+			"https://h/p/People/" PERSON_ID, "" },
+		{ "User", MEMBER_URN ":person", PERSON_ID, NULL, BASE_ORG, "", NULL, "" },
+		{ "Token", "owner", PERSON_ID, "Person", BASE_PLATFORM, BASE,
+			BASE "/People/" PERSON_ID, "" },
+		{ "Token", "owner", USER_ID, "User", BASE_PLATFORM, BASE, NULL, "" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct resource_type *type =
+			schema_type_by_name(f->set, slice_of(table[i].type));
+		const struct attr *complex = attr_find(type, slice_of(table[i].complex));
+		struct node *root = node_new(f->a, type->root, NODE_OBJECT);
+		struct record r = { .type = type };
+		struct projection p;
+		struct view v = view_of(f, &p);
+		struct buf packed = BUF_INIT, out = BUF_INIT;
+		struct err err = ERR_INIT;
+		json_t *json;
+
+		put_at(f, type, root, arena_printf(f->a, "%s.value", table[i].complex), table[i].value);
+		if (table[i].kind != NULL)
+			put_at(f, type, root, arena_printf(f->a, "%s.type", table[i].complex),
+				table[i].kind);
+		record_pack(&packed, f->set, &r, root, 0, NULL);
+		assert_true(record_parse(f->set, buf_as_slice(&packed), &r));
+		v.bases = table[i].bases;
+		v.platform = slice_of(table[i].platform);
+		assert_int_equal(projection_parse(f->set, type, slice_of(table[i].attributes),
+					 SLICE(""), &p, &err),
+			RC_OK);
+		assert_true(resource_write_open(&out, &v, &r));
+		buf_char(&out, '}');
+		json = json_loadb(out.p, out.len, 0, NULL);
+		assert_non_null(json);
+		arena_on_free(f->a, fixture_decref, json);
+		if (complex->parent != type->root)
+			json = json_object_get(json, MEMBER_URN);
+		json = json_object_get(json, complex->name.p);
+		assert_non_null(json);
+		json = json_object_get(json, "$ref");
+		if ((json == NULL) != (table[i].ref == NULL))
+			fail_msg("row %zu: %s", i, json_string_value(json));
+		if (json != NULL)
+			assert_string_equal(json_string_value(json), table[i].ref);
+		buf_release(&packed);
+		buf_release(&out);
+	}
+}
+
 /* A damaged store must not bring the daemon down: any bytes are written or refused. */
 static void
 damaged_records_do_no_harm(void **state)
@@ -431,6 +517,7 @@ main(void)
 		CASE(edges),
 		CASE(errors),
 		CASE(versions),
+		CASE(references_are_made),
 		CASE(damaged_records_do_no_harm),
 	};
 

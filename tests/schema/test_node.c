@@ -177,6 +177,94 @@ values_compare_by_their_type(void **state)
 	assert_true(node_compare(&late, &late) == 0);
 }
 
+/* A text at a path of a type, with the objects above it. */
+static struct node *
+put_at(const struct resource_type *type, struct node *root, const char *path, const char *text)
+{
+	const struct attr *attr = attr_find(type, slice_of(path));
+	struct node *n = text_node(fx.a, attr, text);
+
+	node_insert(node_parent_for(fx.a, root, attr), n);
+	return n;
+}
+
+static const char *
+text_at(const struct resource_type *type, const struct node *root, const char *path)
+{
+	const struct node *n = node_find(root, attr_find(type, slice_of(path)));
+
+	return n != NULL ? n->text.p : NULL;
+}
+
+static void
+what_is_read_only_stays_with_its_value(void **state)
+{
+	const struct resource_type *type = schema_type(fx.set, TYPE_ASSIGNMENT);
+	struct node *old = node_new(fx.a, type->root, NODE_OBJECT), *same, *other;
+
+	(void)state;
+	put_at(type, old, "principal.value", "p1");
+	put_at(type, old, "principal.type", "Group");
+	put_at(type, old, "scope.value", "s1");
+	put_at(type, old, "scope.type", "Workspace");
+	put_at(type, old, "status", "active");
+	put_at(type, old, "role", "workspace/viewer");
+
+	same = node_new(fx.a, type->root, NODE_OBJECT);
+	put_at(type, same, "principal.value", "p1");
+	node_carry_read_only(fx.a, old, same);
+	assert_string_equal(text_at(type, same, "principal.type"), "Group");
+	assert_string_equal(text_at(type, same, "status"), "active");
+	assert_null(text_at(type, same, "scope.type")); /* the scope went, and all of it */
+	assert_null(text_at(type, same, "role"));
+
+	other = node_copy(fx.a, old);
+	node_find(other, attr_find(type, SLICE("scope.value")))->text = SLICE("s2");
+	node_carry_read_only(fx.a, old, other);
+	assert_null(text_at(type, other, "scope.type"));
+	assert_string_equal(text_at(type, other, "scope.value"), "s2");
+	assert_string_equal(text_at(type, other, "principal.type"), "Group");
+}
+
+static struct node *
+domain(const struct resource_type *type, struct node *list, const char *name, bool verified)
+{
+	struct node *n = node_new(fx.a, list->attr, NODE_OBJECT), *flag;
+
+	node_insert(n, text_node(fx.a, attr_find(type, SLICE("domains.value")), name));
+	if (verified) {
+		flag = node_new(fx.a, attr_find(type, SLICE("domains.verified")), NODE_VALUE);
+		flag->boolean = true;
+		node_insert(n, flag);
+	}
+	node_append(list, n);
+	return n;
+}
+
+static void
+what_is_read_only_stays_with_its_element(void **state)
+{
+	const struct resource_type *type = schema_type(fx.set, TYPE_SETTINGS);
+	const struct attr *verified = attr_find(type, SLICE("domains.verified"));
+	struct node *old = node_new(fx.a, type->root, NODE_OBJECT), *root, *was, *list;
+
+	(void)state;
+	was = node_new(fx.a, attr_find(type, SLICE("domains")), NODE_LIST);
+	domain(type, was, "one.example", true);
+	domain(type, was, "two.example", false);
+	node_insert(old, was);
+
+	root = node_new(fx.a, type->root, NODE_OBJECT);
+	list = node_new(fx.a, was->attr, NODE_LIST);
+	node_insert(root, list);
+	domain(type, list, "two.example", false);
+	domain(type, list, "three.example", true);
+	domain(type, list, "ONE.example", false);
+	node_carry_read_only(fx.a, old, root);
+	assert_null(node_child(list->child->next, verified));
+	assert_true(node_child(list->child->next->next, verified)->boolean);
+}
+
 int
 main(void)
 {
@@ -186,6 +274,8 @@ main(void)
 		cmocka_unit_test(copies_are_equal_and_apart),
 		cmocka_unit_test(equality_is_scims),
 		cmocka_unit_test(values_compare_by_their_type),
+		cmocka_unit_test(what_is_read_only_stays_with_its_value),
+		cmocka_unit_test(what_is_read_only_stays_with_its_element),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_up, fixture_down);

@@ -8,6 +8,12 @@ from harness import ENTERPRISE, GROUP, LIST, SCIM_JSON, USER, Api, SystemTest, c
 SPC = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 RESOURCE_TYPE = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+OURS = "urn:rosterd:scim:schemas:core:1.0:"
+MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
+# Those of an org's base, besides the standard's.
+OUR_TYPES = {"Workspace": "/Workspaces", "Project": "/Projects", "Role": "/Roles", "Assignment": "/Assignments",
+             "Invitation": "/Invitations", "Connection": "/Connections", "Token": "/Tokens", "Settings": "/Settings",
+             "Certificate": "/Certificates", "Quota": "/Quotas"}
 DOCUMENTS = ("/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/ResourceTypes/Group", "/Schemas",
              "/Schemas/" + USER, "/Schemas/" + GROUP, "/Schemas/" + ENTERPRISE)
 
@@ -81,14 +87,17 @@ class Discovery(SystemTest):
         org = self.shared("strict")
         types = {item["id"]: item for item in org.get("/ResourceTypes")["Resources"]}
         self.assertEqual([item["endpoint"] for item in org.get("/ResourceTypes")["Resources"]][:2], ["/Users", "/Groups"])
-        self.assertEqual(set(types), {"User", "Group"})
+        self.assertEqual(set(types), {"User", "Group", *OUR_TYPES})
+        for name, endpoint in OUR_TYPES.items():
+            self.assertEqual((types[name]["endpoint"], types[name]["schema"]), (endpoint, OURS + name))
         for name, endpoint, schema in (("User", "/Users", USER), ("Group", "/Groups", GROUP)):
             body = types[name]
             self.assertEqual((body["name"], body["endpoint"], body["schema"]), (name, endpoint, schema))
             self.assertEqual(body["schemas"], [RESOURCE_TYPE])
             self.assertEqual(body["meta"]["resourceType"], "ResourceType")
             self.assertEqual(self.ok(org.get("/ResourceTypes/" + name)), body)
-        self.assertEqual(types["User"]["schemaExtensions"], [{"schema": ENTERPRISE, "required": False}])
+        self.assertEqual(types["User"]["schemaExtensions"], [{"schema": ENTERPRISE, "required": False},
+                                                             {"schema": MEMBER, "required": False}])
         self.assertEqual(types["Group"].get("schemaExtensions", []), [])
 
     def schemas(self):
@@ -96,7 +105,9 @@ class Discovery(SystemTest):
 
     def test_schemas_are_those_of_the_resource_types(self):
         schemas = self.schemas()
-        self.assertLessEqual({USER, GROUP, ENTERPRISE}, set(schemas))
+        self.assertLessEqual({USER, GROUP, ENTERPRISE, MEMBER}, set(schemas))
+        self.assertLessEqual({OURS + name for name in OUR_TYPES}, set(schemas))
+        self.assertFalse({OURS + "Person", OURS + "Organization"} & set(schemas), "those are the platform's")
         for urn, body in schemas.items():
             self.assertEqual(self.ok(self.shared("strict").get("/Schemas/" + urn)), body)
             self.assertEqual(body["schemas"], [SCHEMA])
@@ -205,6 +216,28 @@ class Discovery(SystemTest):
             if path == "/Schemas/" and reply.status == 200:
                 continue
             self.refused(reply, 404)
+
+    def test_what_is_the_platforms_is_not_the_orgs(self):
+        for org in self.dialects():
+            for path in ("/People", "/Organizations", "/ResourceTypes/Person", "/Schemas/" + OURS + "Person"):
+                self.refused(org.get(path), 404)
+            reply = org.post("/Bulk", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [
+                {"method": "POST", "path": "/People", "bulkId": "p", "data": {"userName": "p"}}]})
+            self.assertEqual(reply["Operations"][0]["status"], "404")
+
+    def test_hidden_attributes_are_nowhere(self):
+        for org in self.dialects():
+            self.assertNotIn("tokenHash", json.dumps(org.get("/Schemas").json))
+            self.refused(org.find("/Invitations", 'tokenHash pr'), 400, "invalidFilter")
+            self.refused(org.find("/Invitations", sortBy="tokenHash"), 400)
+
+    def test_unknown_actions_are_404(self):
+        org = self.shared("strict")
+        user = org.user("acted")["id"]
+        for path in ("/Users/.nothing", f"/Users/{user}/.nothing", f"/Users/{user}/nothing", f"/Users/{user}/.",
+                     f"/Users/{user}/.nothing/x", "/Users/.search/x"):
+            for method in ("GET", "POST"):
+                self.refused(org.request(method, path, None if method == "GET" else {}), 404)
 
     def test_urns_compare_without_case(self):
         self.ok(self.shared("strict").get("/Schemas/" + USER.upper().replace("URN:IETF", "urn:ietf")))

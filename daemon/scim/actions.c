@@ -1,0 +1,33 @@
+#include "daemon/scim/request.h"
+
+#include "base/banned.h"
+
+const struct action_route action_routes[] = {
+	{ .name = NULL },
+};
+
+const struct action_route *
+action_find(const struct request *rq)
+{
+	for (const struct action_route *r = action_routes; r->name != NULL; r++)
+		if (r->type == rq->type->code && (r->bases & rq->bases) != 0 &&
+			r->on_type == (rq->path == PATH_TYPE_ACTION) &&
+			slice_eq(slice_of(r->name), rq->action))
+			return r;
+	return NULL;
+}
+
+enum rc
+action_body(struct request *rq, json_t **out, struct err *err)
+{
+	bool empty = rq->x->body.len == 0;
+	enum rc rc;
+
+	if (empty && action_find(rq)->needs_body)
+		return fail(err, RC_INVALID_SYNTAX, "", "the action \".%.*s\" needs a body",
+			SLICE_ARG(slice_clip(rq->action, 64)));
+	rc = json_read(rq->arena, empty ? SLICE("{}") : rq->x->body, out, err);
+	if (rc == RC_OK && !json_is_object(*out))
+		return fail(err, RC_INVALID_SYNTAX, "", "the body of an action must be a JSON object");
+	return rc;
+}
