@@ -34,6 +34,8 @@ daemon/mail/libmail_a-embed.$(OBJEXT): $(MAIL_TEMPLATE_FILES)
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
 	daemon/auth.c daemon/auth.h \
+	daemon/ca.c daemon/ca.h daemon/ca_private.h \
+	daemon/ca_check.c \
 	daemon/committer.c daemon/committer.h \
 	daemon/config.c daemon/config.h \
 	daemon/config_print.c \

@@ -35,9 +35,11 @@ endif
 
 # Secrets, certificates, names.
 if HAVE_CMOCKA
-check_PROGRAMS += tests/daemon/test_seal tests/daemon/test_dns_txt
+check_PROGRAMS += tests/daemon/test_seal tests/daemon/test_dns_txt tests/daemon/test_ca
 tests_daemon_test_seal_SOURCES = tests/daemon/test_seal.c tests/daemon/check.h
 tests_daemon_test_seal_LDADD = libdaemon.a libbase.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+tests_daemon_test_ca_SOURCES = tests/daemon/test_ca.c tests/daemon/check.h
+tests_daemon_test_ca_LDADD = libdaemon.a libbase.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 tests_daemon_test_dns_txt_SOURCES = tests/daemon/test_dns_txt.c tests/daemon/check.h
 tests_daemon_test_dns_txt_LDADD = libdaemon.a libbase.a $(CMOCKA_LIBS)
 endif
