@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/directory/operation.h"
 #include "daemon/models.h"
 #include "daemon/rate.h"
 #include "daemon/scim/scim.h"
@@ -56,6 +57,7 @@ static const char usage[] =
 	"      --check-config  read the configuration, say what is wrong, and end\n"
 	"      --print-config  print a configuration with every setting explained, and end\n"
 	"      --print-manual  print the settings as a part of rosterd.conf(5), and end\n"
+	"      --print-operations  print each operation and the permission that it needs, and end\n"
 	"      --print-socket  print the name of the control socket, and end\n"
 	"      --control-stdio serve rosterctl on standard input (a socket), without listeners\n"
 	"  -v, --verbose       log at level debug\n"
@@ -476,7 +478,14 @@ run_offline(struct daemon *d)
 
 /* ---- Options ---- */
 
-enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_MANUAL, OPT_PRINT_SOCKET, OPT_CONTROL };
+enum {
+	OPT_CHECK = 256,
+	OPT_PRINT_CONFIG,
+	OPT_PRINT_MANUAL,
+	OPT_PRINT_OPERATIONS,
+	OPT_PRINT_SOCKET,
+	OPT_CONTROL,
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -484,6 +493,7 @@ static const struct option options[] = {
 	{ "check-config", no_argument, NULL, OPT_CHECK },
 	{ "print-config", no_argument, NULL, OPT_PRINT_CONFIG },
 	{ "print-manual", no_argument, NULL, OPT_PRINT_MANUAL },
+	{ "print-operations", no_argument, NULL, OPT_PRINT_OPERATIONS },
 	{ "print-socket", no_argument, NULL, OPT_PRINT_SOCKET },
 	{ "control-stdio", no_argument, NULL, OPT_CONTROL },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -501,6 +511,28 @@ print(void (*made)(struct buf *))
 	made(&b);
 	ok = fwrite(b.p, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
 	buf_release(&b);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* "Workspace.create workspace.create", a line each. */
+static int
+print_operations(void)
+{
+	const struct schema_set *schema;
+	struct arena *arena = arena_new();
+	struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+	enum rc rc = schema_load(arena, &schema, &err);
+	bool ok = rc == RC_OK;
+
+	if (ok) {
+		operations_print(schema, &b);
+		ok = fwrite(b.p, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
+	} else {
+		(void)fprintf(stderr, "rosterd: %s\n", err.detail);
+	}
+	buf_release(&b);
+	arena_free(arena);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -552,6 +584,8 @@ main(int argc, char **argv)
 			return print(config_print_example);
 		case OPT_PRINT_MANUAL:
 			return print(config_print_manual);
+		case OPT_PRINT_OPERATIONS:
+			return print_operations();
 		case '?':
 			(void)fputs("Try rosterd --help.\n", stderr);
 			return EXIT_USAGE;

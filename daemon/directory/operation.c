@@ -52,3 +52,18 @@ operation_name(const struct schema_set *set, const struct operation *op, struct 
 		buf_char(out, '.');
 	buf_slice(out, slice_of(op->part));
 }
+
+void
+operations_print(const struct schema_set *set, struct buf *out)
+{
+	for (size_t i = 0; i < operation_count; i++) {
+		uint16_t perm = operations[i].perm;
+
+		operation_name(set, &operations[i], out);
+		buf_char(out, ' ');
+		buf_slice(out, perm == PERM_OPERATOR ? SLICE("operator")
+				: perm == PERM_ANYONE ? SLICE("anyone")
+						      : permission_builtin[perm].name);
+		buf_char(out, '\n');
+	}
+}

@@ -44,6 +44,7 @@ enum {
 	X(ROLE, EDIT, "", PERM_ROLE_EDIT) \
 	X(ROLE, DELETE, "", PERM_ROLE_DELETE) \
 	X(ASSIGNMENT, VIEW, "org", PERM_MEMBER_VIEW) \
+	X(ASSIGNMENT, VIEW, "assignment", PERM_MEMBER_VIEW) \
 	X(ASSIGNMENT, VIEW, "team", PERM_TEAM_VIEW) \
 	X(ASSIGNMENT, VIEW, "workspace", PERM_WORKSPACE_VIEW) \
 	X(ASSIGNMENT, VIEW, "project", PERM_PROJECT_VIEW) \
@@ -53,6 +54,16 @@ enum {
 	X(ASSIGNMENT, CREATE, "workspace", PERM_WORKSPACE_MEMBERS) \
 	X(ASSIGNMENT, CREATE, "project", PERM_PROJECT_MEMBERS) \
 	X(ASSIGNMENT, CREATE, "mapping", PERM_ROLE_MAP) \
+	X(ASSIGNMENT, EDIT, "org", PERM_MEMBER_ROLE) \
+	X(ASSIGNMENT, EDIT, "assignment", PERM_ROLE_ASSIGN) \
+	X(ASSIGNMENT, EDIT, "team", PERM_TEAM_MEMBERS) \
+	X(ASSIGNMENT, EDIT, "workspace", PERM_WORKSPACE_MEMBERS) \
+	X(ASSIGNMENT, EDIT, "project", PERM_PROJECT_MEMBERS) \
+	X(ASSIGNMENT, DELETE, "org", PERM_MEMBER_ROLE) \
+	X(ASSIGNMENT, DELETE, "assignment", PERM_ROLE_ASSIGN) \
+	X(ASSIGNMENT, DELETE, "team", PERM_TEAM_MEMBERS) \
+	X(ASSIGNMENT, DELETE, "workspace", PERM_WORKSPACE_MEMBERS) \
+	X(ASSIGNMENT, DELETE, "project", PERM_PROJECT_MEMBERS) \
 	X(INVITATION, VIEW, "", PERM_INVITE_VIEW) \
 	X(INVITATION, CREATE, "email", PERM_MEMBER_INVITE) \
 	X(INVITATION, CREATE, "link", PERM_INVITE_LINK) \
@@ -125,5 +136,9 @@ enum rc operation_require(const struct subject *s, const struct operation *op, u
 
 /* "Workspace.create", "Settings.edit.sso", "Invitation.resend". */
 void operation_name(const struct schema_set *set, const struct operation *op, struct buf *out);
+
+/* The table, a line each: the name, a space, the permission ("operator": only they may; "anyone": the
+ * rules of the type decide by who asks). */
+void operations_print(const struct schema_set *set, struct buf *out);
 
 #endif

@@ -28,6 +28,8 @@ require(struct deed *x, struct slice part, const struct node *around, struct err
 	uint64_t row = around != NULL ? 0 : x->row, scope = 0;
 	bool own = false;
 
+	if (op == NULL && x->row != 0 && rules != NULL && rules->part != NULL)
+		op = operation_find(x->type->code, x->verb, rules->part(x->d, x->o, x->row, NULL));
 	if (op == NULL)
 		return fail(err, RC_METHOD_NOT_ALLOWED, "", "a %.*s can't be changed in this way",
 			SLICE_ARG(x->type->name));

@@ -68,10 +68,8 @@ part_of(const struct directory *d, struct orgtx *o, uint64_t row, const struct n
 
 	if (!slice_split(&path, '/', &kind))
 		return SLICE("org");
-	if (root != NULL && slice_eq(kind, SLICE("org")) && role_is_custom(d, o, path_in(d, o, row, root)))
+	if (slice_eq(kind, SLICE("org")) && role_is_custom(d, o, path_in(d, o, row, root)))
 		return SLICE("assignment");
-	if (root == NULL && slice_eq(kind, SLICE("assignment")))
-		return SLICE("org");
 	return kind;
 }
 
