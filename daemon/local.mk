@@ -56,6 +56,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
 	daemon/directory/operation.c daemon/directory/operation.h \
+	daemon/directory/migrate.c daemon/directory/migrate.h \
 	daemon/directory/org.c daemon/directory/org.h \
 	daemon/directory/org_roles.c daemon/directory/org_roles.h \
 	daemon/directory/plan.c daemon/directory/plan.h \

@@ -52,6 +52,8 @@
 	X(invitation_kind, INVITATION, "kind") \
 	X(invitation_status, INVITATION, "status") \
 	X(invitation_expires, INVITATION, "expires") \
+	X(org_model, ORGANIZATION, "model") \
+	X(org_model_version, ORGANIZATION, "modelVersion") \
 	X(token_number, TOKEN, "number") \
 	X(token_permissions, TOKEN, "permissions") \
 	X(token_owner_value, TOKEN, "owner.value")

@@ -209,9 +209,9 @@ assignments_of(const struct directory *d, struct orgtx *o, struct arena *a, uint
 
 /* A role that every member has one of. */
 static const struct model_role *
-org_role(const struct model *m, const struct assignment *x)
+org_role(const struct model *m, struct slice path, uint64_t scope)
 {
-	const struct model_role *role = x->scope == 0 ? model_role_by_path(m, x->role) : NULL;
+	const struct model_role *role = scope == 0 ? model_role_by_path(m, path) : NULL;
 
 	return role != NULL && role->scope == SCOPE_ORG && !role->assignment ? role : NULL;
 }
@@ -226,7 +226,7 @@ member_role(const struct directory *d, struct orgtx *o, struct arena *a, const s
 	if (assignment != NULL)
 		*assignment = 0;
 	for (size_t i = 0; i < n; i++) {
-		const struct model_role *role = org_role(m, &list[i]);
+		const struct model_role *role = org_role(m, list[i].role, list[i].scope);
 
 		if (role == NULL || !assignment_in_force(&list[i], now))
 			continue;
@@ -271,7 +271,15 @@ struct gathering {
 	struct arena *a;
 	size_t cap;
 	int64_t now;
+	role_translate *translate; /* NULL: as it is */
+	void *arg;
 };
+
+static struct slice
+translated(const struct gathering *g, struct slice path)
+{
+	return g->translate != NULL ? g->translate(g->arg, path) : path;
+}
 
 static struct grant *
 grant_add(struct gathering *g, const struct grant *grant)
@@ -292,17 +300,17 @@ gather_assignments(struct gathering *g, uint64_t principal, uint64_t via)
 	size_t n = assignments_of(s->d, s->o, g->a, principal, &list);
 
 	for (size_t i = 0; i < n; i++) {
+		struct slice path = translated(g, list[i].role);
 		struct role_found found;
 		struct err ignored;
 
-		if (!assignment_in_force(&list[i], g->now) ||
-			role_find(s->d, s->o, g->a, s->model, list[i].role, &found, &ignored) !=
-				RC_OK)
+		if (path.len == 0 || !assignment_in_force(&list[i], g->now) ||
+			role_find(s->d, s->o, g->a, s->model, path, &found, &ignored) != RC_OK)
 			continue;
 		grant_add(g, &(struct grant){ found.role, found.custom, list[i].scope, list[i].row,
 				     via });
 		if (via == 0 && s->role == NULL)
-			s->role = org_role(s->model, &list[i]);
+			s->role = org_role(s->model, path, list[i].scope);
 	}
 }
 
@@ -331,16 +339,16 @@ gather_teams(struct gathering *g)
 }
 
 static void
-gather(struct subject *s, int64_t now)
+gather_all(struct gathering *g)
 {
-	struct gathering g = { .s = s, .a = s->arena, .now = now };
+	struct subject *s = g->s;
 
-	gather_assignments(&g, s->member, 0);
+	gather_assignments(g, s->member, 0);
 	if (s->role == NULL) {
 		s->role = s->model->by_default[SCOPE_ORG];
-		grant_add(&g, &(struct grant){ .role = s->role });
+		grant_add(g, &(struct grant){ .role = s->role });
 	}
-	gather_teams(&g);
+	gather_teams(g);
 }
 
 static void
@@ -399,7 +407,7 @@ be_member(struct subject *s, uint64_t member, int64_t now)
 	s->member = member;
 	if (record_get(s->o, member, &r))
 		s->member_id = r.id;
-	gather(s, now);
+	gather_all(&(struct gathering){ .s = s, .a = s->arena, .now = now });
 }
 
 enum rc
@@ -455,6 +463,21 @@ subject_of_member(const struct directory *d, struct orgtx *o, struct arena *a, u
 	be_member(out, member, now);
 	subject_end(out);
 	return RC_OK;
+}
+
+void
+subject_as_if(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t member,
+	int64_t now, const struct model *m, role_translate *translate, void *arg,
+	struct subject *out)
+{
+	struct gathering g = { .s = out, .a = a, .now = now, .translate = translate, .arg = arg };
+
+	*out = (struct subject){ .d = d, .o = o, .arena = a, .model = m, .member = member,
+		.caller = CALLER_PERSON };
+	(void)org_by_no(orgtx_txn(o), orgtx_org(o), &out->org);
+	out->kind = &m->kinds[out->org.kind];
+	gather_all(&g);
+	subject_end(out);
 }
 
 /* ---- Questions ---- */

@@ -48,6 +48,12 @@ enum rc subject_load(const struct directory *d, struct orgtx *o, struct arena *a
 enum rc subject_of_member(const struct directory *d, struct orgtx *o, struct arena *a,
 	uint64_t member, int64_t now, struct subject *out, struct err *err) MUSTCHECK;
 
+/* What a member would hold under another model: each role's path is translated first; "" ends it. */
+typedef struct slice role_translate(void *arg, struct slice path);
+void subject_as_if(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t member,
+	int64_t now, const struct model *m, role_translate *translate, void *arg,
+	struct subject *out);
+
 /* scope: row of a Workspace, Project or Group, 0 for the org. own: the thing in question is the
  * subject's own. why may be NULL; its grant's origin is a const struct grant. */
 bool subject_may(const struct subject *s, uint16_t perm, uint64_t scope, bool own,
