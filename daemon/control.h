@@ -11,6 +11,7 @@
 
 #include "daemon/auth.h"
 #include "daemon/config.h"
+#include "daemon/mail/mailer.h"
 #include "daemon/server.h"
 
 enum { CONTROL_CONNECTIONS = 16 };
@@ -34,6 +35,7 @@ struct control_options {
 	struct store *store;
 	struct committer *committer;
 	struct auth *auth;
+	struct mailer *mailer; /* NULL when there is no mail server, or nothing that sends */
 	struct server *server; /* NULL when there are no listeners */
 	enum rc (*open)(
 		struct control_options *o, enum control_need need, void *arg, struct err *err);

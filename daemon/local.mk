@@ -47,6 +47,7 @@ libdaemon_a_SOURCES = \
 	daemon/control/commands.c \
 	daemon/control/control.c \
 	daemon/control/keep.c \
+	daemon/control/outbox.c \
 	daemon/control/transfer.c \
 	daemon/directory/attrs.c daemon/directory/attrs.h \
 	daemon/directory/directory.h \
@@ -79,6 +80,8 @@ libdaemon_a_SOURCES = \
 	daemon/fair.c daemon/fair.h \
 	daemon/gzip.c daemon/gzip.h \
 	daemon/link.c daemon/link.h \
+	daemon/mail/mailer.c daemon/mail/mailer.h \
+	daemon/mail/smtp.c daemon/mail/smtp.h \
 	daemon/models.c daemon/models.h \
 	daemon/password.c daemon/password.h \
 	daemon/pool.c daemon/pool.h \
@@ -102,6 +105,6 @@ libdaemon_a_SOURCES = \
 
 sbin_PROGRAMS += rosterd
 rosterd_SOURCES = daemon/main.c
-rosterd_LDADD = libdaemon.a libstore.a libprotocol.a libschema.a libbase.a \
+rosterd_LDADD = libdaemon.a libmail.a libstore.a libprotocol.a libschema.a libbase.a \
 	$(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(LMDB_LIBS) $(LIBCONFIG_LIBS) $(JANSSON_LIBS) $(ARGON2_LIBS) \
-	$(ZLIB_LIBS) $(UNISTRING_LIBS)
+	$(ZLIB_LIBS) $(UNISTRING_LIBS) $(CURL_LIBS)

@@ -23,6 +23,7 @@
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/directory/operation.h"
+#include "daemon/mail/mailer.h"
 #include "daemon/models.h"
 #include "daemon/rate.h"
 #include "daemon/scim/scim.h"
@@ -30,7 +31,7 @@
 
 #include "base/banned.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, MAIL_STOP_S = 5 };
 
 struct daemon {
 	struct config *config;
@@ -43,6 +44,7 @@ struct daemon {
 	struct auth *auth;
 	struct rate *rate;
 	struct scim *scim;
+	struct mailer *mailer;
 	struct control *control;
 	int lock;
 	bool verbose;
@@ -333,6 +335,7 @@ stop(struct daemon *d)
 	if (d->server != NULL)
 		server_stop(d->server, (unsigned)d->config->stop_timeout);
 	control_free(d->control);
+	mailer_free(d->mailer, MAIL_STOP_S);
 	scim_stop(d->scim);
 	auth_free(d->auth);
 	if (d->committer != NULL)
@@ -357,7 +360,8 @@ start(struct daemon *d, struct err *err)
 		return rc;
 	hide_memory(); /* after setuid(), which makes the process dumpable again */
 	d->rate = rate_new(&limits);
-	if ((rc = scim_start(d, err)) != RC_OK)
+	if ((rc = scim_start(d, err)) != RC_OK ||
+		(rc = mailer_new(d->config, d->store, d->committer, &d->mailer, err)) != RC_OK)
 		return rc;
 	control = (struct control_options){ .config = d->config,
 		.schema = d->schema,
@@ -365,6 +369,7 @@ start(struct daemon *d, struct err *err)
 		.store = d->store,
 		.committer = d->committer,
 		.auth = d->auth,
+		.mailer = d->mailer,
 		.server = d->server,
 		.reload = reload_ask,
 		.arg = d };

@@ -284,5 +284,9 @@ const struct command control_commands[] = {
 	{ "token list", command_token_list, NEEDS_STORE },
 	{ "token rotate", command_token_rotate, NEEDS_STORE },
 	{ "token revoke", command_token_revoke, NEEDS_STORE },
+	{ "outbox list", command_outbox_list, NEEDS_STORE },
+	{ "outbox retry", command_outbox_retry, NEEDS_STORE },
+	{ "outbox drop", command_outbox_drop, NEEDS_STORE },
+	{ "outbox test", command_outbox_test, NEEDS_STORE },
 };
 const size_t control_command_count = sizeof(control_commands) / sizeof(control_commands[0]);

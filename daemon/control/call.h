@@ -63,5 +63,6 @@ command_run command_org_create, command_org_list, command_org_show, command_org_
 command_run command_connection_create, command_connection_list, command_connection_delete,
 	command_connection_release, command_connection_set_dialect;
 command_run command_token_add, command_token_list, command_token_rotate, command_token_revoke;
+command_run command_outbox_list, command_outbox_retry, command_outbox_drop, command_outbox_test;
 
 #endif

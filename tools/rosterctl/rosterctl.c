@@ -46,6 +46,11 @@ static const struct column token_columns[] = { { "number", "NO" }, { "connection
 	{ "label", "LABEL" }, { "created", "CREATED" }, { "expires", "EXPIRES" },
 	{ "expired", "EXPIRED" }, { "lastUsed", "LAST USED" }, { NULL, NULL } };
 
+static const struct column outbox_columns[] = { { "number", "NO" }, { "org", "ORG" },
+	{ "kind", "KIND" }, { "to", "TO" }, { "state", "STATE" }, { "attempts", "ATTEMPTS" },
+	{ "created", "CREATED" }, { "next", "NEXT ATTEMPT" }, { "error", "LAST ERROR" },
+	{ NULL, NULL } };
+
 #define EXPIRES                                                                                    \
 	{                                                                                          \
 		"--expires", "expires", "WHEN", "90d, 12h, a date, a time, or never"               \
@@ -142,6 +147,28 @@ static const struct command commands[] = {
 		.args = { "org", "token" },
 		.args_min = 2,
 		.help = "ends a token at once" },
+	{ .words = "outbox list",
+		.usage = "[--org KEY] [--dead]",
+		.help = "lists mail that waits or was given up",
+		.columns = outbox_columns,
+		.options = { { "--org", "org", "KEY", "of this org only" },
+			{ "--dead", "dead", NULL, "only what was given up" } } },
+	{ .words = "outbox retry",
+		.usage = "NUMBER | --dead",
+		.args = { "number" },
+		.help = "sends a mail at once, or all that were given up",
+		.options = { { "--dead", "dead", NULL, "all that were given up" } } },
+	{ .words = "outbox drop",
+		.usage = "NUMBER",
+		.args = { "number" },
+		.args_min = 1,
+		.help = "takes a mail out of the outbox without sending it" },
+	{ .words = "outbox test",
+		.usage = "ADDRESS --org KEY",
+		.args = { "address" },
+		.args_min = 1,
+		.help = "sends a test mail in the name of an org",
+		.options = { { "--org", "org", "KEY", "whose name stands in it" } } },
 	{ .words = "model check",
 		.usage = "FILE",
 		.args = { "file" },
