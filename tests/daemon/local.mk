@@ -31,6 +31,10 @@ if HAVE_CMOCKA
 check_PROGRAMS += tests/daemon/test_mail
 tests_daemon_test_mail_SOURCES = tests/daemon/test_mail.c tests/daemon/check.h
 tests_daemon_test_mail_LDADD = libmail.a libschema.a libbase.a $(UNISTRING_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/daemon/test_mailer
+tests_daemon_test_mailer_SOURCES = tests/daemon/test_mailer.c tests/daemon/check.h
+tests_daemon_test_mailer_LDADD = libdaemon.a libmail.a libstore.a libschema.a libbase.a $(LMDB_LIBS) \
+	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS) $(CURL_LIBS) $(CMOCKA_LIBS)
 endif
 
 # Secrets, certificates, names.
