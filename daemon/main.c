@@ -87,7 +87,7 @@ static struct rate_limits
 rate_limits(const struct config *c)
 {
 	return (struct rate_limits){ c->rate_token, c->rate_token_burst, c->rate_org,
-		c->rate_org_burst };
+		c->rate_org_burst, c->rate_address, c->rate_address_burst };
 }
 
 static void

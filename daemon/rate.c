@@ -1,5 +1,6 @@
 #include "daemon/rate.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ struct bucket {
 };
 
 struct rate {
-	_Atomic uint64_t token, token_burst, org, org_burst;
+	_Atomic uint64_t token, token_burst, org, org_burst, address, address_burst;
 	struct bucket buckets[BUCKETS];
 };
 
@@ -115,13 +116,29 @@ rate_set(struct rate *r, const struct rate_limits *limits)
 	atomic_store(&r->token_burst, limits->token_burst);
 	atomic_store(&r->org, limits->org);
 	atomic_store(&r->org_burst, limits->org_burst);
+	atomic_store(&r->address, limits->address);
+	atomic_store(&r->address_burst, limits->address_burst);
+}
+
+/* An hour ahead, so that a bucket's time is never before the clock's zero. */
+static uint64_t
+bucket_time(int64_t now_us)
+{
+	return (uint64_t)now_us * 1000 + UINT64_C(3600000000000);
+}
+
+static int
+whole_seconds(uint64_t wait_ns)
+{
+	int s = (int)((wait_ns + 999999999) / 1000000000);
+
+	return s < 1 ? 1 : s;
 }
 
 bool
 rate_take(struct rate *r, const struct caller *c, int64_t now_us, int *retry_after_s)
 {
-	/* An hour ahead, so that a bucket's time is never before the clock's zero. */
-	uint64_t now_ns = (uint64_t)now_us * 1000 + UINT64_C(3600000000000), wait_ns = 0;
+	uint64_t now_ns = bucket_time(now_us), wait_ns = 0;
 	uint64_t token_rate = atomic_load_explicit(&r->token, memory_order_relaxed);
 	uint64_t org_rate = atomic_load_explicit(&r->org, memory_order_relaxed);
 	uint64_t org_burst = atomic_load_explicit(&r->org_burst, memory_order_relaxed);
@@ -148,8 +165,46 @@ rate_take(struct rate *r, const struct caller *c, int64_t now_us, int *retry_aft
 	}
 	return true;
 refused:
-	*retry_after_s = (int)((wait_ns + 999999999) / 1000000000);
-	if (*retry_after_s < 1)
-		*retry_after_s = 1;
+	*retry_after_s = whole_seconds(wait_ns);
+	return false;
+}
+
+/* No org has the number UINT32_MAX - 1: the upper half of an address' key. */
+static uint64_t
+address_key(const char *peer)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }; /* ::ffff:192.0.2.1 */
+	char text[INET6_ADDRSTRLEN] = "";
+	const char *end = strrchr(peer, ':');
+	uint8_t bytes[16] = { 0 };
+	uint64_t words[2];
+	size_t len;
+
+	if (end != NULL && peer[0] == '[' && end > peer + 1) {
+		peer++;
+		end--;
+	}
+	len = end != NULL ? (size_t)(end - peer) : strlen(peer);
+	if (len < sizeof(text))
+		memcpy(text, peer, len);
+	if (inet_pton(AF_INET, text, bytes) != 1 && inet_pton(AF_INET6, text, bytes) == 1 &&
+		memcmp(bytes, mapped, sizeof(mapped)) != 0)
+		memset(bytes + 8, 0, 8);
+	memcpy(words, bytes, sizeof(words));
+	return (uint64_t)UINT32_MAX << 32 | (uint32_t)mix(words[0] ^ mix(words[1]));
+}
+
+bool
+rate_take_address(struct rate *r, const char *peer, int64_t now_us, int *retry_after_s)
+{
+	uint64_t rate = atomic_load_explicit(&r->address, memory_order_relaxed), wait_ns = 0;
+	uint64_t now_ns = bucket_time(now_us);
+	struct bucket *b = rate > 0 ? bucket_find(r, address_key(peer), now_ns) : NULL;
+
+	if (b == NULL || bucket_take(b, rate,
+				 atomic_load_explicit(&r->address_burst, memory_order_relaxed),
+				 now_ns, &wait_ns))
+		return true;
+	*retry_after_s = whole_seconds(wait_ns);
 	return false;
 }

@@ -40,6 +40,37 @@ a_burst_then_the_rate(void **state)
 	rate_free(r);
 }
 
+/* How many of n requests of an address at one moment pass. */
+static unsigned
+take_address(struct rate *r, const char *peer, unsigned n)
+{
+	unsigned passed = 0;
+	int wait;
+
+	while (n-- > 0)
+		passed += rate_take_address(r, peer, 0, &wait);
+	return passed;
+}
+
+static void
+an_address_has_a_rate_of_its_own(void **state)
+{
+	struct rate_limits limits = { .token = 10, .token_burst = 25, .address = 1, .address_burst = 3 };
+	struct rate *r = rate_new(&limits);
+
+	(void)state;
+	assert_int_equal(take_address(r, "192.0.2.1:4711", 2), 2);
+	assert_int_equal(take_address(r, "192.0.2.1:4712", 5), 1); /* the port is no other client */
+	assert_int_equal(take_address(r, "192.0.2.2:4711", 5), 3);
+	assert_int_equal(take_address(r, "[2001:db8::1]:80", 5), 3);
+	assert_int_equal(take_address(r, "[2001:db8::ffff]:80", 5), 0); /* the same network */
+	assert_int_equal(take_address(r, "[2001:db8:0:1::1]:80", 5), 3);
+	assert_int_equal(take_address(r, "[::ffff:192.0.2.7]:80", 5), 3);
+	assert_int_equal(take_address(r, "[::ffff:192.0.2.8]:80", 5), 3);
+	assert_int_equal(take(r, caller(1, 1), 100, 0), 25); /* tokens are counted by themselves */
+	rate_free(r);
+}
+
 static void
 retry_after_is_when_there_is_room(void **state)
 {
@@ -144,6 +175,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_burst_then_the_rate),
+		cmocka_unit_test(an_address_has_a_rate_of_its_own),
 		cmocka_unit_test(retry_after_is_when_there_is_room),
 		cmocka_unit_test(tokens_do_not_share_but_their_org_does),
 		cmocka_unit_test(zero_is_no_limit_and_can_be_set),
