@@ -28,7 +28,7 @@ take(struct rate *r, struct caller c, unsigned n, int64_t now_us)
 static void
 a_burst_then_the_rate(void **state)
 {
-	struct rate_limits limits = { 10, 25, 0, 1 };
+	struct rate_limits limits = { 10, 25, 0, 1, 0, 1 };
 	struct rate *r = rate_new(&limits);
 
 	(void)state;
@@ -74,7 +74,7 @@ an_address_has_a_rate_of_its_own(void **state)
 static void
 retry_after_is_when_there_is_room(void **state)
 {
-	struct rate_limits limits = { 1, 5, 0, 1 };
+	struct rate_limits limits = { 1, 5, 0, 1, 0, 1 };
 	struct rate *r = rate_new(&limits);
 	struct caller c = caller(1, 1);
 	int wait = 0;
@@ -92,7 +92,7 @@ retry_after_is_when_there_is_room(void **state)
 static void
 tokens_do_not_share_but_their_org_does(void **state)
 {
-	struct rate_limits limits = { 10, 10, 20, 15 };
+	struct rate_limits limits = { 10, 10, 20, 15, 0, 1 };
 	struct rate *r = rate_new(&limits);
 
 	(void)state;
@@ -107,7 +107,7 @@ tokens_do_not_share_but_their_org_does(void **state)
 static void
 zero_is_no_limit_and_can_be_set(void **state)
 {
-	struct rate_limits none = { 0, 1, 0, 1 }, some = { 1, 2, 0, 1 };
+	struct rate_limits none = { 0, 1, 0, 1, 0, 1 }, some = { 1, 2, 0, 1, 0, 1 };
 	struct rate *r = rate_new(&none);
 
 	(void)state;
@@ -122,7 +122,7 @@ zero_is_no_limit_and_can_be_set(void **state)
 static void
 many_callers(void **state)
 {
-	struct rate_limits limits = { 1, 1, 0, 1 };
+	struct rate_limits limits = { 1, 1, 0, 1, 0, 1 };
 	struct rate *r = rate_new(&limits);
 	unsigned passed = 0;
 
@@ -151,7 +151,7 @@ load_main(void *arg)
 static void
 threads_take_no_more_than_there_is(void **state)
 {
-	struct rate_limits limits = { 1000, 30000, 0, 1 };
+	struct rate_limits limits = { 1000, 30000, 0, 1, 0, 1 };
 	struct rate *r = rate_new(&limits);
 	struct load loads[4];
 	pthread_t threads[4];
