@@ -481,6 +481,14 @@ read_remove(struct reader *r, const struct target *t, const json_t *value)
 	return unset(r, t, true);
 }
 
+/* Of which only its attributes are refused: a value without any changes nothing. */
+static bool
+is_read_only_extension(const struct attr *attr)
+{
+	return attr->mutability == ATTR_READ_ONLY && attr->parent != NULL && attr->parent->parent == NULL &&
+	       memchr(attr->name.p, ':', attr->name.len) != NULL;
+}
+
 /* One operation on one target, after the path. */
 static enum rc
 read_target(struct reader *r, enum patch_op op, const struct target *t, const json_t *value)
@@ -489,6 +497,8 @@ read_target(struct reader *r, enum patch_op op, const struct target *t, const js
 
 	if (t->attr == r->type->schemas)
 		return read_schemas(r, op, t, value);
+	if (is_read_only_extension(attr) && op != OP_REMOVE && json_is_object(value))
+		return read_complex(r, op, t, value);
 	if (t->attr->mutability == ATTR_READ_ONLY || attr->mutability == ATTR_READ_ONLY)
 		return fail(r->err, RC_MUTABILITY, name_of(r, attr), "the attribute is read-only");
 	if (t->attr->source == SOURCE_MEMBERS)

@@ -19,7 +19,7 @@ directory_init(struct directory *d, const struct schema_set *schema, const struc
 		.scan_limit = scan_limit };
 	attrs_init(&d->at, schema);
 	for (size_t i = 0; i < sizeof(of_connections) / sizeof(of_connections[0]); i++)
-		permset_add(&d->connection_rights, of_connections[i], false);
+		permset_add(&d->connection_rights, (uint16_t)of_connections[i], false);
 }
 
 /* ---- What is decided before anything is put ---- */

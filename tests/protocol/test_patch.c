@@ -28,11 +28,20 @@ static const char babs[] =
 
 /* What the operations make of babs, or how they fail, by the dialects named (T, S, I). Written from RFC 7644 section 3.5.2 and from what
  * the clients send. A case without a result must fail with rc. */
+#define URN_MEMBER "urn:rosterd:scim:schemas:extension:member:1.0:User"
+
 static const struct patch_case {
 	const char *dialects, *operations, *after;
 	enum rc rc;
 	const char *path; /* of the error */
 } cases[] = {
+	/* ---- An extension that only the server writes ---- */
+	{ "TSI", OP("add", URN_MEMBER, "{}"), SAME, RC_OK, NULL },
+	{ "T", OP("replace", URN_MEMBER, "{'linkState':'linked','person':{'value':'x'}}"), SAME, RC_OK, NULL },
+	{ "SI", OP("replace", URN_MEMBER, "{'linkState':'linked'}"), NULL, RC_MUTABILITY, URN_MEMBER ":linkState" },
+	{ "TSI", OP("add", URN_MEMBER ":person.value", "'x'"), NULL, RC_MUTABILITY, URN_MEMBER ":person.value" },
+	{ "TSI", OP("replace", URN_MEMBER, "'x'"), NULL, RC_MUTABILITY, URN_MEMBER },
+	{ "TSI", REMOVE(URN_MEMBER), NULL, RC_MUTABILITY, URN_MEMBER },
 	/* ---- add, RFC 7644 section 3.5.2.1 ---- */
 	{ "TSI", OP("add", "title", "'Guide'"), "{" REST ",'title':'Guide'," EMAILS "}", RC_OK, NULL },
 	{ "TSI", OP("add", "userName", "'Babs2'"), "{'userName':'Babs2','active':true,'name':{'familyName':'Jensen',"
