@@ -50,6 +50,8 @@ libdaemon_a_SOURCES = \
 	daemon/control/outbox.c \
 	daemon/control/transfer.c \
 	daemon/directory/attrs.c daemon/directory/attrs.h \
+	daemon/directory/audit.c daemon/directory/audit.h \
+	daemon/directory/audit_values.c \
 	daemon/directory/directory.h \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \

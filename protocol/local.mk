@@ -13,4 +13,5 @@ libprotocol_a_SOURCES = \
 	protocol/resource_check.c protocol/resource_check.h \
 	protocol/scim.h \
 	protocol/scim_read.c protocol/scim_read.h \
-	protocol/scim_write.c protocol/scim_write.h
+	protocol/scim_write.c protocol/scim_write.h \
+	protocol/tree_write.c protocol/tree_write.h

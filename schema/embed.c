@@ -31,6 +31,7 @@ EMBED(organization, "Organization.json");
 EMBED(person, "Person.json");
 EMBED(certificate, "Certificate.json");
 EMBED(quota, "Quota.json");
+EMBED(audit_event, "AuditEvent.json");
 EMBED(service_provider_config, "ServiceProviderConfig.json");
 EMBED(resource_type, "ResourceType.json");
 EMBED(schema, "Schema.json");
@@ -65,6 +66,7 @@ schema_files(struct schema_file out[SCHEMA_FILE_COUNT])
 		FILE_ROW(person, "Person.json", SCHEMA_FILE_SCHEMA),
 		FILE_ROW(certificate, "Certificate.json", SCHEMA_FILE_SCHEMA),
 		FILE_ROW(quota, "Quota.json", SCHEMA_FILE_SCHEMA),
+		FILE_ROW(audit_event, "AuditEvent.json", SCHEMA_FILE_SCHEMA),
 		FILE_ROW(service_provider_config, "ServiceProviderConfig.json", SCHEMA_FILE_SCHEMA),
 		FILE_ROW(resource_type, "ResourceType.json", SCHEMA_FILE_SCHEMA),
 		FILE_ROW(schema, "Schema.json", SCHEMA_FILE_SCHEMA),

@@ -17,7 +17,7 @@ struct schema_file {
 	struct slice text;
 };
 
-enum { SCHEMA_FILE_COUNT = 21 };
+enum { SCHEMA_FILE_COUNT = 22 };
 
 /* The embedded files. */
 void schema_files(struct schema_file out[SCHEMA_FILE_COUNT]);

@@ -39,6 +39,7 @@ SCHEMA_DATA_FILES = \
 	schema/data/Person.json \
 	schema/data/Certificate.json \
 	schema/data/Quota.json \
+	schema/data/AuditEvent.json \
 	schema/data/ServiceProviderConfig.json \
 	schema/data/ResourceType.json \
 	schema/data/Schema.json \
