@@ -90,6 +90,7 @@ libdaemon_a_SOURCES = \
 	daemon/rate.c daemon/rate.h \
 	daemon/respond.c \
 	daemon/scim/actions.c \
+	daemon/scim/audit.c \
 	daemon/scim/bulk.c \
 	daemon/scim/cursor.c \
 	daemon/scim/discovery.c \

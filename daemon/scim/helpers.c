@@ -24,7 +24,8 @@ check_accept(const struct request *rq, struct err *err)
 {
 	struct slice accept = rq->x->request.accept;
 
-	if (accept.p == NULL || takes(accept, SLICE("scim+json")) || takes(accept, SLICE("json")))
+	if (accept.p == NULL || takes(accept, SLICE("scim+json")) || takes(accept, SLICE("json")) ||
+		(rq->path == PATH_TYPE_EXPORT && takes(accept, SLICE("x-ndjson"))))
 		return RC_OK;
 	return fail(err, RC_NOT_ACCEPTABLE, "Accept",
 		"must allow application/scim+json or application/json: nothing else is served");

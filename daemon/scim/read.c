@@ -405,20 +405,27 @@ handle_list(struct request *rq)
 		run_list(l);
 }
 
+enum rc
+search_request(struct request *rq, struct list_request *out, struct err *err)
+{
+	json_t *body;
+	enum rc rc;
+
+	if (rq->x->body.len > SEARCH_BODY_MAX) /* it is read by the event loop itself */
+		return fail(err, RC_TOO_LARGE, "", "a search request is at most %d bytes long", SEARCH_BODY_MAX);
+	rc = json_read(rq->arena, rq->x->body, &body, err);
+	return rc != RC_OK ? rc : list_request_from_json(rq->arena, body, out, err);
+}
+
 void
 handle_search(struct request *rq)
 {
 	struct listing *l = ARENA_NEW(rq->arena, struct listing);
-	json_t *body;
 	struct err err;
 	enum rc rc;
 
 	l->rq = rq;
-	if (rq->x->body.len > SEARCH_BODY_MAX) /* it is read by the event loop itself */
-		reply_error(rq, fail(&err, RC_TOO_LARGE, "", "a search request is at most %d bytes long",
-			SEARCH_BODY_MAX), &err);
-	else if ((rc = json_read(rq->arena, rq->x->body, &body, &err)) != RC_OK ||
-		(rc = list_request_from_json(rq->arena, body, &l->lr, &err)) != RC_OK)
+	if ((rc = search_request(rq, &l->lr, &err)) != RC_OK)
 		reply_error(rq, rc, &err);
 	else
 		run_list(l);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "daemon/directory/audit.h"
 #include "daemon/directory/directory.h"
 #include "daemon/directory/query.h"
 #include "daemon/directory/subject.h"
@@ -25,6 +26,7 @@ struct scim {
 	struct pool *pool;
 	struct scim_worker *workers;
 	struct projection by_default[TYPE_COUNT];
+	struct audit_attrs audit;
 	pthread_mutex_t id_lock;
 	struct uuid_gen ids; /* under id_lock */
 };
@@ -34,6 +36,7 @@ enum path_kind {
 	PATH_SEARCH,         /* /.search */
 	PATH_TYPE,           /* /Users */
 	PATH_TYPE_SEARCH,    /* /Users/.search */
+	PATH_TYPE_EXPORT,    /* /AuditEvents/.export */
 	PATH_RESOURCE,       /* /Users/{id} */
 	PATH_ACTION,         /* /Organizations/{id}/.suspend */
 	PATH_TYPE_ACTION,    /* /Users/.claim */
@@ -117,6 +120,9 @@ struct slice answer_type(const struct request *rq);
 /* The body's media type must be one of ours. */
 enum rc check_media_type(const struct request *rq, struct err *err) MUSTCHECK;
 
+/* A SearchRequest, from the body. */
+enum rc search_request(struct request *rq, struct list_request *out, struct err *err) MUSTCHECK;
+
 /* ---- Cursors (cursor.c) ---- */
 
 struct cursor {
@@ -162,6 +168,10 @@ void handle_replace(struct request *rq);
 void handle_patch(struct request *rq);
 void handle_delete(struct request *rq);
 void handle_bulk(struct request *rq);
+void handle_audit_get(struct request *rq);
+void handle_audit_list(struct request *rq);
+void handle_audit_search(struct request *rq);
+void handle_audit_export(struct request *rq);
 void handle_me(struct request *rq);
 void handle_config(struct request *rq);
 void handle_resource_types(struct request *rq);

@@ -64,6 +64,8 @@ match_below_type(struct request *rq, struct slice rest)
 	rq->path = rq->name.len == 0 ? PATH_TYPE : PATH_RESOURCE;
 	if (slice_eq(rq->name, SLICE(".search"))) {
 		rq->path = PATH_TYPE_SEARCH;
+	} else if (rq->type->code == TYPE_AUDIT_EVENT && slice_eq(rq->name, SLICE(".export"))) {
+		rq->path = PATH_TYPE_EXPORT;
 	} else if (is_action(rq->name)) {
 		rq->path = PATH_TYPE_ACTION;
 		rq->action = slice_from(rq->name, 1);
@@ -152,6 +154,10 @@ static const struct route routes[] = {
 	{ PATH_RESOURCE_TYPE, HTTP_GET, handle_resource_type, false, 0 },
 	{ PATH_SCHEMAS, HTTP_GET, handle_schemas, false, 0 },
 	{ PATH_SCHEMA, HTTP_GET, handle_schema, false, 0 },
+	{ PATH_RESOURCE, HTTP_GET, handle_audit_get, false, TYPE_AUDIT_EVENT },
+	{ PATH_TYPE, HTTP_GET, handle_audit_list, false, TYPE_AUDIT_EVENT },
+	{ PATH_TYPE_SEARCH, HTTP_POST, handle_audit_search, true, TYPE_AUDIT_EVENT },
+	{ PATH_TYPE_EXPORT, HTTP_GET, handle_audit_export, false, TYPE_AUDIT_EVENT },
 };
 
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -407,6 +413,7 @@ scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 		abort();
 	s->options = *options;
 	pthread_mutex_init(&s->id_lock, NULL);
+	audit_attrs_init(&s->audit, options->schema);
 	directory_init(&s->directory, options->schema, options->models, &guard, c->scan_limit);
 	for (size_t i = 0; i < options->schema->type_count; i++)
 		projection_default(options->schema->types[i],
