@@ -42,6 +42,7 @@ libdaemon_a_SOURCES = \
 	daemon/config_table.c daemon/config_table.h \
 	daemon/conn.c daemon/conn.h \
 	daemon/control.h \
+	daemon/control/audit.c \
 	daemon/control/call.c daemon/control/call.h \
 	daemon/control/care.c \
 	daemon/control/commands.c \

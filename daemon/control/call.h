@@ -58,6 +58,7 @@ enum rc org_purge_all(
 
 command_run command_status, command_reload, command_backup, command_restore, command_verify,
 	command_export, command_import;
+command_run command_audit_list, command_audit_export, command_audit_head, command_audit_verify;
 command_run command_org_create, command_org_list, command_org_show, command_org_suspend,
 	command_org_resume, command_org_delete;
 command_run command_connection_create, command_connection_list, command_connection_delete,

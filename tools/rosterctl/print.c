@@ -90,6 +90,17 @@ put_cell(struct slice text, size_t to, bool last)
 		(void)putchar(' ');
 }
 
+/* A member by name, or by names with dots between. */
+static const json_t *
+cell_of(const json_t *row, const char *member)
+{
+	struct slice rest = slice_of(member), name;
+
+	while (row != NULL && slice_split(&rest, '.', &name))
+		row = json_object_getn(row, name.p, name.len);
+	return row;
+}
+
 void
 print_table(const json_t *rows, const struct column *columns)
 {
@@ -105,7 +116,7 @@ print_table(const json_t *rows, const struct column *columns)
 		json_array_foreach ((json_t *)(uintptr_t)rows, i, row) {
 			buf_clear(&cell);
 			put_value(
-				&cell, columns[c].member, json_object_get(row, columns[c].member));
+				&cell, columns[c].member, cell_of(row, columns[c].member));
 			if (width(buf_as_slice(&cell)) > widths[c])
 				widths[c] = width(buf_as_slice(&cell));
 		}
@@ -117,7 +128,7 @@ print_table(const json_t *rows, const struct column *columns)
 		for (size_t c = 0; c < n; c++) {
 			buf_clear(&cell);
 			put_value(
-				&cell, columns[c].member, json_object_get(row, columns[c].member));
+				&cell, columns[c].member, cell_of(row, columns[c].member));
 			put_cell(buf_as_slice(&cell), widths[c], c + 1 == n);
 		}
 		(void)putchar('\n');

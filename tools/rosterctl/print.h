@@ -10,7 +10,7 @@ struct column {
 	const char *member, *title;
 };
 
-/* An array of objects; columns ends with a NULL member. */
+/* An array of objects; columns ends with a NULL member. "actor.display" is a member of a member. */
 void print_table(const json_t *rows, const struct column *columns);
 /* An object's members, each on a line; objects and arrays inside indented. */
 void print_object(const json_t *object, int indent);

@@ -18,7 +18,7 @@
 
 enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_FOUND };
 
-enum { ARGS_MAX = 3, OPTIONS_MAX = 4 };
+enum { ARGS_MAX = 3, OPTIONS_MAX = 8 };
 
 struct option_spec {
 	const char *flag, *member, *value, *help; /* value NULL: a switch */
@@ -50,6 +50,9 @@ static const struct column outbox_columns[] = { { "number", "NO" }, { "org", "OR
 	{ "kind", "KIND" }, { "to", "TO" }, { "state", "STATE" }, { "attempts", "ATTEMPTS" },
 	{ "created", "CREATED" }, { "next", "NEXT ATTEMPT" }, { "error", "LAST ERROR" },
 	{ NULL, NULL } };
+static const struct column audit_columns[] = { { "time", "TIME" }, { "actor.type", "BY" },
+	{ "actor.display", "ACTOR" }, { "action", "ACTION" }, { "target.type", "TYPE" },
+	{ "target.display", "TARGET" }, { "peer", "FROM" }, { "id", "ID" }, { NULL, NULL } };
 
 #define EXPIRES                                                                                    \
 	{                                                                                          \
@@ -62,6 +65,20 @@ static const struct column outbox_columns[] = { { "number", "NO" }, { "org", "OR
 #define DIALECT                                                                                    \
 	{                                                                                          \
 		"--dialect", "dialect", "DIALECT", "tolerant (default), strict or interop"         \
+	}
+
+#define AUDIT_ORG                                                                                  \
+	{                                                                                          \
+		"--org", "org", "KEY", "whose audit log; without it the platform's own"           \
+	}
+#define AUDIT_FILTERS                                                                              \
+	{ "--since", "since", "WHEN", "a date or a time" },                                        \
+		{ "--until", "until", "WHEN", "a date or a time, before which" },                  \
+		{ "--actor", "actor", "ID", "who made the change" },                               \
+		{ "--target", "target", "ID", "what was changed" },                                \
+		{ "--action", "action", "NAME", "such as User.create" },                           \
+	{                                                                                          \
+		"--filter", "filter", "FILTER", "a SCIM filter on AuditEvents"                     \
 	}
 
 static const struct command commands[] = {
@@ -217,6 +234,29 @@ static const struct command commands[] = {
 		.kind = PROBLEMS,
 		.help = "walks every record, edge and index entry, and reports what disagrees",
 		.progress = "verify" },
+	{ .words = "audit list",
+		.usage = "[--org KEY] [--limit N] [--since WHEN] [--until WHEN] [--actor ID] [--target ID] [--action NAME] [--filter FILTER]",
+		.help = "shows what was changed, the newest first; without --org on the platform",
+		.columns = audit_columns,
+		.options = { AUDIT_ORG, { "--limit", "limit", "N", "how many at most (50)" }, AUDIT_FILTERS } },
+	{ .words = "audit export",
+		.usage = "[FILE] [--org KEY] [--after ID] [--since WHEN] [--until WHEN] [--actor ID] [--target ID] [--action NAME] [--filter FILTER]",
+		.args = { "file" },
+		.kind = OUTPUT,
+		.help = "writes the audit log as JSON lines, the oldest first",
+		.progress = "audit export",
+		.options = { AUDIT_ORG, { "--after", "after", "ID", "goes on behind the last event that was had" },
+			AUDIT_FILTERS } },
+	{ .words = "audit head",
+		.usage = "[--org KEY]",
+		.help = "prints an anchor to be kept elsewhere: what the audit log is now",
+		.options = { AUDIT_ORG } },
+	{ .words = "audit verify",
+		.usage = "[--org KEY] [--anchor REVISION:HASH]",
+		.kind = PROBLEMS,
+		.help = "finds any altered, missing or cut entry of the audit log",
+		.progress = "audit verify",
+		.options = { AUDIT_ORG, { "--anchor", "anchor", "REVISION:HASH", "what audit head printed then" } } },
 	{ .words = "export",
 		.usage = "ORG [FILE] [--with-secrets]",
 		.args = { "org", "file" },
