@@ -187,6 +187,7 @@ our_own_members_are_read(void **state)
 		{ TYPE_PERSON, { "userName", "displayName", "emails.value", "active" } },
 		{ TYPE_CERTIFICATE, { "subject.value", "serial", "fingerprint" } },
 		{ TYPE_QUOTA, { "name", "member.value" } },
+		{ TYPE_AUDIT_EVENT, { NULL } },
 	};
 	size_t count = 0, want = 0;
 
@@ -280,7 +281,7 @@ types_and_schemas_are_found(void **state)
 	assert_null(schema_type(fx.set, 0));
 	assert_null(schema_type(fx.set, TYPE_COUNT));
 	assert_null(schema_type(fx.set, 255));
-	assert_int_equal(fx.set->schema_count, 6 + 1 + 12);
+	assert_int_equal(fx.set->schema_count, 6 + 1 + 13);
 	assert_ptr_equal(schema_by_urn(fx.set, SLICE("URN:ietf:params:scim:schemas:core:2.0:user")),
 		fx.user->core);
 	assert_null(schema_by_urn(fx.set, SLICE("urn:x")));

@@ -13,7 +13,7 @@ MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
 # Those of an org's base, besides the standard's.
 OUR_TYPES = {"Workspace": "/Workspaces", "Project": "/Projects", "Role": "/Roles", "Assignment": "/Assignments",
              "Invitation": "/Invitations", "Connection": "/Connections", "Token": "/Tokens", "Settings": "/Settings",
-             "Certificate": "/Certificates", "Quota": "/Quotas"}
+             "Certificate": "/Certificates", "Quota": "/Quotas", "AuditEvent": "/AuditEvents"}
 DOCUMENTS = ("/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/ResourceTypes/Group", "/Schemas",
              "/Schemas/" + USER, "/Schemas/" + GROUP, "/Schemas/" + ENTERPRISE)
 
