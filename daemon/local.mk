@@ -37,6 +37,7 @@ libdaemon_a_SOURCES = \
 	daemon/ca.c daemon/ca.h daemon/ca_private.h \
 	daemon/ca_check.c \
 	daemon/committer.c daemon/committer.h \
+	daemon/api_print.c daemon/api_print.h \
 	daemon/config.c daemon/config.h \
 	daemon/config_print.c \
 	daemon/config_table.c daemon/config_table.h \

@@ -20,6 +20,7 @@
 #include <config.h>
 
 #include "base/log.h"
+#include "daemon/api_print.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/directory/operation.h"
@@ -57,6 +58,7 @@ static const char usage[] =
 	"  -c, --config FILE   the configuration (default " SYSCONFDIR "/rosterd.conf)\n"
 	"  -d, --data DIR      no file: every setting at its default, this data directory\n"
 	"      --check-config  read the configuration, say what is wrong, and end\n"
+	"      --print-api     print the tables of docs/API.md, and end\n"
 	"      --print-config  print a configuration with every setting explained, and end\n"
 	"      --print-manual  print the settings as a part of rosterd.conf(5), and end\n"
 	"      --print-operations  print each operation and the permission that it needs, and end\n"
@@ -485,6 +487,7 @@ run_offline(struct daemon *d)
 
 enum {
 	OPT_CHECK = 256,
+	OPT_PRINT_API,
 	OPT_PRINT_CONFIG,
 	OPT_PRINT_MANUAL,
 	OPT_PRINT_OPERATIONS,
@@ -496,6 +499,7 @@ static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "data", required_argument, NULL, 'd' },
 	{ "check-config", no_argument, NULL, OPT_CHECK },
+	{ "print-api", no_argument, NULL, OPT_PRINT_API },
 	{ "print-config", no_argument, NULL, OPT_PRINT_CONFIG },
 	{ "print-manual", no_argument, NULL, OPT_PRINT_MANUAL },
 	{ "print-operations", no_argument, NULL, OPT_PRINT_OPERATIONS },
@@ -519,9 +523,9 @@ print(void (*made)(struct buf *))
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* "Workspace.create workspace.create", a line each. */
+/* What is made from the schemas. */
 static int
-print_operations(void)
+print_of_schema(void (*made)(const struct schema_set *set, struct buf *out))
 {
 	const struct schema_set *schema;
 	struct arena *arena = arena_new();
@@ -531,7 +535,7 @@ print_operations(void)
 	bool ok = rc == RC_OK;
 
 	if (ok) {
-		operations_print(schema, &b);
+		made(schema, &b);
 		ok = fwrite(b.p, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
 	} else {
 		(void)fprintf(stderr, "rosterd: %s\n", err.detail);
@@ -585,12 +589,14 @@ main(int argc, char **argv)
 		case 'V':
 			(void)puts("rosterd " PACKAGE_VERSION);
 			return EXIT_SUCCESS;
+		case OPT_PRINT_API:
+			return print_of_schema(api_print);
 		case OPT_PRINT_CONFIG:
 			return print(config_print_example);
 		case OPT_PRINT_MANUAL:
 			return print(config_print_manual);
 		case OPT_PRINT_OPERATIONS:
-			return print_operations();
+			return print_of_schema(operations_print);
 		case '?':
 			(void)fputs("Try rosterd --help.\n", stderr);
 			return EXIT_USAGE;

@@ -427,6 +427,7 @@ compile_attr(struct loader *l, json_t *json, const struct place *place, struct a
 		return rc;
 	read_flags(l, json, attr);
 	attr->name = member_slice(l, json, "name");
+	attr->description = member_slice(l, json, "description");
 	attr->json_key = slice_of(arena_printf(l->a, "\"%s\":", attr->name.p));
 	attr->schema = place->schema;
 	attr->parent = place->parent;

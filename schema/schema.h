@@ -72,6 +72,7 @@ struct attr {
 	enum attr_source source; /* sub-attributes have their parent's */
 	enum attr_prepare prepare;
 	struct slice name;     /* "userName"; for an extension's container its URN */
+	struct slice description;
 	struct slice json_key; /* "\"userName\":" */
 	const struct schema
 		*schema; /* that defines it; NULL for a root and the common attributes */
