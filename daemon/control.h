@@ -11,6 +11,7 @@
 
 #include "daemon/auth.h"
 #include "daemon/config.h"
+#include "daemon/directory/directory.h"
 #include "daemon/mail/mailer.h"
 #include "daemon/server.h"
 
@@ -31,7 +32,7 @@ enum control_need {
 struct control_options {
 	const struct config *config;
 	const struct schema_set *schema;
-	const struct model_set *models;
+	const struct directory *directory;
 	struct store *store;
 	struct committer *committer;
 	struct auth *auth;

@@ -60,19 +60,26 @@ libdaemon_a_SOURCES = \
 	daemon/directory/ids.c daemon/directory/ids.h \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
+	daemon/directory/names.c daemon/directory/names.h \
 	daemon/directory/operation.c daemon/directory/operation.h \
 	daemon/directory/migrate.c daemon/directory/migrate.h \
 	daemon/directory/org.c daemon/directory/org.h \
 	daemon/directory/org_roles.c daemon/directory/org_roles.h \
+	daemon/directory/organization.c daemon/directory/organization.h \
+	daemon/directory/organization_act.c \
 	daemon/directory/plan.c daemon/directory/plan.h \
 	daemon/directory/platform.c daemon/directory/platform.h \
 	daemon/directory/query.c daemon/directory/query.h \
 	daemon/directory/resource.c \
 	daemon/directory/rules.c daemon/directory/rules.h \
 	daemon/directory/rules_assignment.c \
+	daemon/directory/rules_connection.c \
 	daemon/directory/rules_member.c \
+	daemon/directory/rules_organization.c \
+	daemon/directory/rules_person.c \
 	daemon/directory/rules_role.c \
 	daemon/directory/rules_scope.c \
+	daemon/directory/rules_token.c \
 	daemon/directory/subject.c daemon/directory/subject.h \
 	daemon/directory/transfer.h daemon/directory/transfer_private.h \
 	daemon/directory/transfer_export.c \

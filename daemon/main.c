@@ -39,6 +39,7 @@ struct daemon {
 	struct arena *arena; /* of schema and models */
 	const struct schema_set *schema;
 	const struct model_set *models;
+	struct directory directory;
 	struct server *server;
 	struct store *store;
 	struct committer *committer;
@@ -120,7 +121,7 @@ scim_start(struct daemon *d, struct err *err)
 {
 	struct scim_options options = {
 		.schema = d->schema,
-		.models = d->models,
+		.directory = &d->directory,
 		.config = d->config,
 		.store = d->store,
 		.committer = d->committer,
@@ -273,6 +274,44 @@ store_start(struct daemon *d, struct err *err)
 		&d->auth, err);
 }
 
+static void
+directory_start(struct daemon *d)
+{
+	const int64_t second = 10000000; /* ticks */
+	const struct config *c = d->config;
+	struct guard_options guard = { .share_percent = c->guard ? (unsigned)c->guard_share : 0,
+		.min_users = c->guard_users,
+		.min_memberships = c->guard_members,
+		.window = c->guard_window };
+
+	directory_init(&d->directory, d->schema, d->models, &guard, c->scan_limit);
+	d->directory.orgs = (struct org_settings){ .reserved = c->reserved_names,
+		.personal_model = c->personal_model,
+		.rename_grace = (int64_t)c->rename_grace * second,
+		.delete_grace = (int64_t)c->delete_grace * second,
+		.token_lifetime = &c->token_lifetime,
+		.token_lifetime_max = &c->token_lifetime_max };
+}
+
+static enum rc
+personal_model_check(const struct daemon *d, struct err *err)
+{
+	const char *name = d->config->personal_model;
+	const struct model *m;
+
+	if (name == NULL || name[0] == '\0')
+		return RC_OK;
+	m = model_by_name(d->models, slice_of(name));
+	if (m == NULL)
+		return fail(err, RC_INVALID_VALUE, "", "org.personal_model: there is no role model \"%s\"",
+			name);
+	if (!m->kinds[ORG_PERSONAL].allowed || !m->kinds[ORG_PERSONAL].at_signup)
+		return fail(err, RC_INVALID_VALUE, "",
+			"org.personal_model: the role model \"%s\" makes no personal org at signing up",
+			name);
+	return RC_OK;
+}
+
 static enum rc
 schema_start(struct daemon *d, struct err *err)
 {
@@ -280,7 +319,11 @@ schema_start(struct daemon *d, struct err *err)
 
 	d->arena = arena_new();
 	rc = schema_load(d->arena, &d->schema, err);
-	return rc != RC_OK ? rc : models_open(d->arena, d->config->models, &d->models, err);
+	if (rc != RC_OK ||
+		(rc = models_open(d->arena, d->config->models, &d->models, err)) != RC_OK)
+		return rc;
+	directory_start(d);
+	return personal_model_check(d, err);
 }
 
 /* ---- Reload ---- */
@@ -367,7 +410,7 @@ start(struct daemon *d, struct err *err)
 		return rc;
 	control = (struct control_options){ .config = d->config,
 		.schema = d->schema,
-		.models = d->models,
+		.directory = &d->directory,
 		.store = d->store,
 		.committer = d->committer,
 		.auth = d->auth,
@@ -477,7 +520,7 @@ run_offline(struct daemon *d)
 		return EXIT_FAILURE;
 	}
 	control.schema = d->schema;
-	control.models = d->models;
+	control.directory = &d->directory;
 	control_serve(&control, STDIN_FILENO);
 	stop(d);
 	return EXIT_SUCCESS;

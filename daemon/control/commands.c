@@ -301,7 +301,7 @@ enum rc
 command_org_create(struct call *c, struct err *err)
 {
 	struct change_job j = { .step = org_create_step,
-		.model = c->options->models->models[0] };
+		.model = c->options->directory->models->models[0] };
 	enum rc rc;
 
 	if ((rc = key_arg(c, &j, err)) != RC_OK ||

@@ -54,6 +54,53 @@
 	X(invitation_expires, INVITATION, "expires") \
 	X(org_model, ORGANIZATION, "model") \
 	X(org_model_version, ORGANIZATION, "modelVersion") \
+	X(user_full_name, USER, "name") \
+	X(user_emails, USER, "emails") \
+	X(user_email_primary, USER, "emails.primary") \
+	X(connection_name, CONNECTION, "name") \
+	X(connection_dialect, CONNECTION, "dialect") \
+	X(connection_number, CONNECTION, "number") \
+	X(connection_stopped, CONNECTION, "stopped") \
+	X(connection_by_value, CONNECTION, "createdBy.value") \
+	X(connection_by_type, CONNECTION, "createdBy.type") \
+	X(settings_display, SETTINGS, "displayName") \
+	X(settings_external, SETTINGS, "externalInvitations") \
+	X(settings_guarded, SETTINGS, "connectionsManageGuarded") \
+	X(org_key, ORGANIZATION, "key") \
+	X(org_display, ORGANIZATION, "displayName") \
+	X(org_kind, ORGANIZATION, "kind") \
+	X(org_state, ORGANIZATION, "state") \
+	X(org_number, ORGANIZATION, "number") \
+	X(org_limits, ORGANIZATION, "limits") \
+	X(org_limit_name, ORGANIZATION, "limits.value") \
+	X(org_limit_max, ORGANIZATION, "limits.max") \
+	X(org_quotas, ORGANIZATION, "quotas") \
+	X(org_quota_name, ORGANIZATION, "quotas.value") \
+	X(org_former_keys, ORGANIZATION, "formerKeys") \
+	X(org_former_key, ORGANIZATION, "formerKeys.value") \
+	X(org_former_until, ORGANIZATION, "formerKeys.until") \
+	X(org_delete_after, ORGANIZATION, "deleteAfter") \
+	X(org_creator, ORGANIZATION, "creator") \
+	X(org_creator_value, ORGANIZATION, "creator.value") \
+	X(person_user_name, PERSON, "userName") \
+	X(person_display, PERSON, "displayName") \
+	X(person_name, PERSON, "name") \
+	X(person_emails, PERSON, "emails") \
+	X(person_email, PERSON, "emails.value") \
+	X(person_email_verified, PERSON, "emails.verified") \
+	X(person_email_primary, PERSON, "emails.primary") \
+	X(person_active, PERSON, "active") \
+	X(token_display, TOKEN, "displayName") \
+	X(token_kind, TOKEN, "kind") \
+	X(token_owner, TOKEN, "owner") \
+	X(token_owner_type, TOKEN, "owner.type") \
+	X(token_organizations, TOKEN, "organizations") \
+	X(token_expires, TOKEN, "expires") \
+	X(token_last_used, TOKEN, "lastUsed") \
+	X(token_secret, TOKEN, "token") \
+	X(token_by_value, TOKEN, "createdBy.value") \
+	X(token_by_type, TOKEN, "createdBy.type") \
+	X(token_by_display, TOKEN, "createdBy.display") \
 	X(token_number, TOKEN, "number") \
 	X(token_permissions, TOKEN, "permissions") \
 	X(token_owner_value, TOKEN, "owner.value")

@@ -14,8 +14,17 @@
 #include "protocol/scim_read.h"
 #include "schema/model.h"
 
+/* What the configuration says of orgs and people. */
+struct org_settings {
+	char *const *reserved;      /* names; NULL at the end, or NULL: none */
+	const char *personal_model; /* NULL: who signs up gets no org */
+	int64_t rename_grace, delete_grace;                 /* ticks */
+	const uint64_t *token_lifetime, *token_lifetime_max; /* days, 0: no end; NULL: none */
+};
+
 struct directory {
 	const struct schema_set *schema;
+	struct org_settings orgs; /* set by whoever has the configuration */
 	struct guard_options guard;
 	uint64_t scan_limit; /* records that one request may examine without an index */
 	struct attrs at;

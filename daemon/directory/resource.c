@@ -452,7 +452,7 @@ resource_delete(const struct directory *d, struct orgtx *o, const struct writer 
 	x.old = &old;
 	x.confirmed = pre != NULL && pre->confirmed;
 	x.confirm = x.confirmed ? pre->confirm : 0;
-	if ((rc = deed_decide(&x, err)) != RC_OK)
+	if ((rc = deed_decide(&x, err)) != RC_OK || x.done)
 		return rc;
 	weigh_removal(&x, &users, &memberships);
 	if ((rc = guard_admit(&d->guard, o, &w->actor, users, memberships, err)) != RC_OK)

@@ -7,7 +7,8 @@
 #include "base/banned.h"
 
 static const struct rules *const all_rules[] = { &user_rules, &group_rules, &workspace_rules,
-	&project_rules, &role_rules, &assignment_rules };
+	&project_rules, &role_rules, &assignment_rules, &organization_rules,
+	&person_rules, &connection_rules, &token_rules };
 
 const struct rules *
 rules_of(uint8_t type)
@@ -308,21 +309,68 @@ record_live(const struct directory *d, struct orgtx *o, struct arena *a, int64_t
 		rules->live(d, o, a, now, row, r);
 }
 
+/* A record with its tree changed, packed anew in the arena. */
+static void
+overlay(const struct directory *d, struct arena *a, struct record *r, const struct node *root)
+{
+	struct buf b = BUF_INIT;
+	struct slice whole;
+
+	record_pack(&b, d->schema, r, root, 0, r);
+	whole = arena_dup(a, buf_as_slice(&b));
+	buf_release(&b);
+	(void)!record_parse(d->schema, whole, r);
+}
+
 void
 record_overlay_text(const struct directory *d, struct arena *a, struct record *r,
 	const struct attr *attr, struct slice text)
 {
 	struct node *root = record_unpack(a, d->schema, r, 0);
-	struct buf b = BUF_INIT;
-	struct slice whole;
 
 	if (root == NULL)
 		return;
 	tree_set_text(a, root, attr, text);
-	record_pack(&b, d->schema, r, root, 0, r);
-	whole = arena_dup(a, buf_as_slice(&b));
-	buf_release(&b);
-	(void)!record_parse(d->schema, whole, r);
+	overlay(d, a, r, root);
+}
+
+void
+record_overlay_bool(const struct directory *d, struct arena *a, struct record *r,
+	const struct attr *attr, bool value)
+{
+	struct node *root = record_unpack(a, d->schema, r, 0);
+
+	if (root == NULL)
+		return;
+	tree_set_bool(a, root, attr, value);
+	overlay(d, a, r, root);
+}
+
+void
+record_overlay_i64(const struct directory *d, struct arena *a, struct record *r,
+	const struct attr *attr, int64_t value)
+{
+	struct node *root = record_unpack(a, d->schema, r, 0);
+
+	if (root == NULL)
+		return;
+	tree_set_i64(a, root, attr, value);
+	overlay(d, a, r, root);
+}
+
+void
+deed_created_by(const struct deed *x, struct node *root, const struct attr *value, const struct attr *type)
+{
+	struct orgtx *platform = orgtx_open(orgtx_txn(x->o), ORG_PLATFORM);
+
+	tree_clear(root, value);
+	tree_clear(root, type);
+	if (x->by == NULL || (x->by->member == 0 && x->by->person == 0))
+		return;
+	tree_set_text(x->arena, root, value,
+		x->by->member != 0 ? row_id_text(x->arena, x->o, x->by->member)
+				   : row_id_text(x->arena, platform, x->by->person));
+	tree_set_text(x->arena, root, type, x->by->member != 0 ? SLICE("User") : SLICE("Person"));
 }
 
 uint64_t

@@ -30,6 +30,7 @@ struct deed {
 	bool confirmed;
 	bool replaced; /* of a create: check() found the resource there already, at row, and turned it
 			  into an edit of that (old, old_root and root are set) */
+	bool done;            /* of a delete: check() did it all, and the resource stays for now */
 	void *plan;           /* what check() leaves for apply() and after() */
 };
 
@@ -90,6 +91,14 @@ void record_live(const struct directory *d, struct orgtx *o, struct arena *a, in
 /* A record with one text put in place, packed anew in the arena: what rules.live() does. */
 void record_overlay_text(const struct directory *d, struct arena *a, struct record *r,
 	const struct attr *attr, struct slice text);
+void record_overlay_bool(const struct directory *d, struct arena *a, struct record *r,
+	const struct attr *attr, bool value);
+void record_overlay_i64(const struct directory *d, struct arena *a, struct record *r,
+	const struct attr *attr, int64_t value);
+
+/* Who makes a resource, in its attributes createdBy.value and .type: the member, else the person; nobody for connections, services
+ * and operators. */
+void deed_created_by(const struct deed *x, struct node *root, const struct attr *value, const struct attr *type);
 
 /* principal and scope (0: the org) of an assignment's tree. */
 void assignment_fill(const struct directory *d, struct orgtx *o, struct arena *a, struct node *root,
@@ -102,6 +111,6 @@ enum rc limit_require(const struct subject *by, enum limit limit, uint64_t count
 struct node *deed_tree(struct deed *x, const struct record *r);
 
 extern const struct rules user_rules, group_rules, workspace_rules, project_rules, role_rules,
-	assignment_rules;
+	assignment_rules, organization_rules, person_rules, connection_rules, token_rules;
 
 #endif

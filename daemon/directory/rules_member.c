@@ -1,5 +1,6 @@
 /* Members and teams: seats, owner protection, and that whatever ends in holding a role is giving it. */
 #include "daemon/directory/form.h"
+#include "daemon/directory/organization.h"
 #include "daemon/directory/rules.h"
 
 #include "base/banned.h"
@@ -120,7 +121,21 @@ user_check(struct deed *x, struct err *err)
 	return RC_OK;
 }
 
-const struct rules user_rules = { .type = TYPE_USER, .own = user_own, .check = user_check };
+/* A person who is no member any more is in the org no more, on the platform too. */
+static void
+user_after(struct deed *x)
+{
+	struct org org;
+	uint64_t person;
+
+	if (x->verb != VERB_DELETE || (person = person_of_member(x->d, x->o, x->old)) == 0 ||
+		!org_by_no(orgtx_txn(x->o), orgtx_org(x->o), &org))
+		return;
+	org_member_edge(x, &org, person, false, false);
+}
+
+const struct rules user_rules = { .type = TYPE_USER, .own = user_own, .check = user_check,
+	.after = user_after };
 
 /* ---- Teams ---- */
 

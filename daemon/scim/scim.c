@@ -402,10 +402,6 @@ enum rc
 scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 {
 	const struct config *c = options->config;
-	struct guard_options guard = { .share_percent = c->guard ? (unsigned)c->guard_share : 0,
-		.min_users = c->guard_users,
-		.min_memberships = c->guard_members,
-		.window = c->guard_window };
 	struct scim *s = calloc(1, sizeof(*s));
 	enum rc rc;
 
@@ -414,7 +410,7 @@ scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 	s->options = *options;
 	pthread_mutex_init(&s->id_lock, NULL);
 	audit_attrs_init(&s->audit, options->schema);
-	directory_init(&s->directory, options->schema, options->models, &guard, c->scan_limit);
+	s->directory = *options->directory;
 	for (size_t i = 0; i < options->schema->type_count; i++)
 		projection_default(options->schema->types[i],
 			&s->by_default[options->schema->types[i]->code]);

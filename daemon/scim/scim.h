@@ -10,6 +10,7 @@
 #include "daemon/auth.h"
 #include "daemon/committer.h"
 #include "daemon/config.h"
+#include "daemon/directory/directory.h"
 #include "daemon/exchange.h"
 #include "daemon/rate.h"
 
@@ -17,7 +18,7 @@ struct scim;
 
 struct scim_options {
 	const struct schema_set *schema;
-	const struct model_set *models;
+	const struct directory *directory;
 	const struct config *config; /* live: reloadable settings are read at each request */
 	struct store *store;
 	struct committer *committer;

@@ -261,20 +261,26 @@ org_rename(struct txn *t, struct org *org, struct slice key, int64_t until)
 	org_put(t, org);
 }
 
+/* Numbers are not given twice: an old org's journal or token must never be taken for a new one's. */
+uint32_t
+org_next_number(struct txn *t)
+{
+	MDB_val value;
+
+	if (txn_get(t, TAB_META, meta_next_org, sizeof(meta_next_org) - 1, &value) &&
+		decoded(t, value.mv_size == KEY_ORG))
+		return get_be32(value.mv_data);
+	return 1;
+}
+
 void
 org_create(struct txn *t, struct org *org)
 {
 	struct slice name = slice_of(org->key);
 	uint8_t no[KEY_ORG];
-	MDB_val value;
 
 	assert(name.len > 0);
-	/* Numbers are not given twice: an old org's journal or token must never be taken for a new
-	 * one's. */
-	org->no = 1;
-	if (txn_get(t, TAB_META, meta_next_org, sizeof(meta_next_org) - 1, &value) &&
-		decoded(t, value.mv_size == KEY_ORG))
-		org->no = get_be32(value.mv_data);
+	org->no = org_next_number(t);
 	put_be32(no, org->no + 1);
 	txn_put(t, TAB_META, meta_next_org, sizeof(meta_next_org) - 1, no, sizeof(no));
 	org_name_take(t, name, org->no);

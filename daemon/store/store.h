@@ -149,6 +149,8 @@ bool org_by_former_key(struct txn *t, struct slice key, struct org *out, int64_t
 bool org_by_no(struct txn *t, uint32_t no, struct org *out);
 /* The first org with a number above after (0 to begin). */
 bool org_next(struct txn *t, uint32_t after, struct org *out);
+/* The number that the next org gets. */
+uint32_t org_next_number(struct txn *t);
 /* Gives the number; the key must be free, or another org's former one, which it then no longer is (checked by the caller). */
 void org_create(struct txn *t, struct org *org);
 /* Rewrites all but the key. */

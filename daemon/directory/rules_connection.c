@@ -1,0 +1,101 @@
+/* Connections: the record, and the operational one of the store that its tokens, externalIds and guard
+ * go by. */
+#include "daemon/directory/form.h"
+#include "daemon/directory/names.h"
+#include "daemon/directory/org.h"
+#include "daemon/directory/organization.h"
+
+#include "base/banned.h"
+
+bool
+connection_of_row(const struct directory *d, struct orgtx *o, uint64_t row, struct connection *out)
+{
+	struct record r;
+	int64_t no;
+
+	if (row_type(row) != TYPE_CONNECTION || !record_get(o, row, &r))
+		return false;
+	no = record_i64(d->schema, &r, d->at.connection_number, 0);
+	return no > 0 && no <= UINT32_MAX &&
+	       connection_get(orgtx_txn(o), orgtx_org(o), (uint32_t)no, out);
+}
+
+static enum rc
+check(struct deed *x, struct err *err)
+{
+	const struct attrs *at = &x->d->at;
+	struct connection *c = ARENA_NEW(x->arena, struct connection);
+	struct slice name, dialect;
+	enum rc rc;
+
+	x->plan = c;
+	if (x->verb != VERB_CREATE &&
+		!connection_of_row(x->d, x->o, x->row, c))
+		return fail(err, RC_INTERNAL, "", "the connection of this record is not there");
+	if (x->verb == VERB_DELETE)
+		return RC_OK;
+	name = tree_text(x->root, at->connection_name);
+	if (name.len == 0 || name.p[0] == '#')
+		return fail(err, RC_INVALID_VALUE, "name",
+			"a connection needs a name, which does not begin with \"#\"");
+	if ((rc = shown_name_require("name", name, err)) != RC_OK)
+		return rc;
+	dialect = tree_text(x->root, at->connection_dialect);
+	if (dialect.len == 0)
+		tree_set_text(x->arena, x->root, at->connection_dialect, SLICE("tolerant"));
+	c->dialect = DIALECT_TOLERANT;
+	if (dialect.len > 0 && !dialect_parse(dialect, &c->dialect))
+		return fail(err, RC_INVALID_VALUE, "dialect", "dialect is tolerant, strict or interop");
+	memset(c->name, 0, sizeof(c->name));
+	memcpy(c->name, name.p, name.len);
+	if (x->verb == VERB_EDIT)
+		return RC_OK;
+	c->org = orgtx_org(x->o);
+	c->created = x->w->actor.now;
+	tree_set_i64(x->arena, x->root, at->connection_number, orgtx_stat(x->o)->next_connection);
+	deed_created_by(x, x->root, at->connection_by_value, at->connection_by_type);
+	return RC_OK;
+}
+
+/* Tokens from before there were records of them. */
+static void
+drop_tokens(struct deed *x, const struct connection *c)
+{
+	struct txn *t = orgtx_txn(x->o);
+	struct token token;
+
+	for (uint32_t no = 0; token_next(t, c->org, no, &token); no = token.no)
+		if (token.kind == TOKEN_CONNECTION && token.connection == c->no && token.row == 0)
+			token_delete(t, &token);
+}
+
+static void
+apply(struct deed *x, uint64_t revision)
+{
+	struct connection *c = x->plan;
+
+	(void)revision;
+	if (x->verb == VERB_DELETE) {
+		drop_tokens(x, c);
+		connection_delete(orgtx_txn(x->o), c->org, c->no);
+		return;
+	}
+	c->row = x->row;
+	connection_put(orgtx_txn(x->o), c);
+}
+
+static void
+live(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now, uint64_t row,
+	struct record *r)
+{
+	struct connection c;
+
+	(void)now;
+	if (connection_of_row(d, o, row, &c) && c.guard.tripped)
+		record_overlay_bool(d, a, r, d->at.connection_stopped, true);
+}
+
+const struct rules connection_rules = { .type = TYPE_CONNECTION,
+	.check = check,
+	.apply = apply,
+	.live = live };
