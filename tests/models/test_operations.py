@@ -1,0 +1,703 @@
+"""The table of operations, walked: each operation, by each role of each model, in the own org, in another, in none; judged by the
+plain model. An operation that nothing here performs fails the test."""
+
+import datetime
+import subprocess
+import unittest
+
+from living import GROUP, LivingTest, OURS, PATCH, USER, model_of, replaced
+from harness import main, program
+
+MODELS = ("standard", "lab", "sandbox", "network", "metal", "studio", "school")
+LATER = "2040-01-01T00:00:00Z"
+AN_HOUR = "2040-01-01T01:00:00Z"
+SUCCESS = {200, 201, 204}
+
+
+def table():
+    """name -> permission, as the daemon prints them."""
+    text = subprocess.run([program("rosterd"), "--print-operations"], capture_output=True, text=True, check=True).stdout
+    return dict(line.rsplit(" ", 1) for line in text.splitlines())
+
+
+class Scene:
+    """Somebody with a role, and things to try it on. What a success has used up is made anew."""
+
+    def __init__(self, org, role, actor):
+        self.org, self.role, self.actor = org, role, actor
+        self.where = org.plain.scope_of_role(role)
+        self.things = {}
+        self.test = org.test
+
+    @property
+    def me(self):
+        return self.org.plain.people[self.actor]
+
+    def thing(self, name):
+        if name not in self.things:
+            self.things[name] = getattr(self, "make_" + name)()
+        return self.things[name]
+
+    def spend(self, *names):
+        for name in names:
+            self.things.pop(name, None)
+
+    def hold(self, sort, thing):
+        """Who has a role in such a scope has it in each one here."""
+        if self.where == sort:
+            if sort == "team":
+                self.org.enter(thing, self.me)
+            self.org.assign(self.me, self.role, thing)
+        return thing
+
+    def make_user(self):
+        return self.org.make("user")
+
+    def make_team(self):
+        return self.hold("team", self.org.make("team"))
+
+    def make_workspace(self):
+        return self.hold("workspace", self.org.make("workspace"))
+
+    def make_place(self):
+        """Another workspace, to move things into."""
+        return self.hold("workspace", self.org.make("workspace"))
+
+    def make_project(self):
+        return self.hold("project", self.org.make("project", self.thing("workspace")))
+
+    def make_teammate(self):
+        user = self.org.make("user")
+        self.org.enter(self.thing("team"), user)
+        return user
+
+    def make_custom(self):
+        name = self.test.name("org/r")
+        made = self.org.operate("POST", "/Roles", {
+            "schemas": [OURS + "Role"], "name": name, "permissions": ["org.view"]})
+        self.org.plain.apply(None, "role_create", made["id"], path=name, patterns=["org.view"])
+        return name
+
+    def make_mapped(self):
+        made = self.org.send(self.org.connection, "POST", "/Groups", {
+            "schemas": [GROUP], "displayName": self.test.name("mapped"), "externalId": self.test.name("x")})
+        self.test.allowed(made, "a group of a connection")
+        self.org.plain.teams[made["id"]], self.org.plain.sort[made["id"]] = set(), "team"
+        self.org.plain.mapped.add(made["id"])
+        return made["id"]
+
+    def low(self, scope):
+        """A role that is given in such a scope: one without a limit of holders, not the default where that is held anyway."""
+        paths = [path for path, data in self.org.plain.model.roles.items()
+                 if path.startswith(scope + "/") and not data.get("holders")]
+        others = [path for path in paths if path != self.org.plain.default("org")]
+        return (others or paths or [f"{scope}/none"])[0] if scope == "org" else self.org.plain.default(scope) or f"{scope}/none"
+
+    def held(self, kind):
+        """An assignment of that kind which somebody else has; None when the model has none."""
+        if kind == "org":
+            return self.org.assign(self.org.make("user"), self.low("org"))
+        if kind == "assignment":
+            return self.org.assign(self.thing("user"), self.thing("custom"))
+        if self.low(kind).endswith("/none"):
+            return None
+        if kind == "team":
+            return self.org.assign(self.thing("teammate"), self.low(kind), self.thing("team"))
+        return self.org.assign(self.thing("user"), self.low(kind), self.thing(kind))
+
+    def make_held_org(self):
+        return self.held("org")
+
+    def make_held_assignment(self):
+        return self.held("assignment")
+
+    def make_held_team(self):
+        return self.held("team")
+
+    def make_held_workspace(self):
+        return self.held("workspace")
+
+    def make_held_project(self):
+        return self.held("project")
+
+    def make_invitation(self):
+        made = self.org.operate("POST", "/Invitations", {
+            "schemas": [OURS + "Invitation"], "kind": "email", "address": self.test.name("guest") + "@guests.test"})
+        self.org.plain.invited[made["id"]] = {"by": None, "status": "pending"}
+        return made["id"]
+
+    def make_connection(self):
+        return self.org.operate("POST", "/Connections", {
+            "schemas": [OURS + "Connection"], "name": self.test.name("c"), "dialect": "tolerant"})["id"]
+
+    def make_token(self):
+        return self.org.operate("POST", "/Tokens", {
+            "schemas": [OURS + "Token"], "kind": "key", "owner": {"value": self.thing("user")},
+            "permissions": ["org.view"]})["id"]
+
+    def make_settings(self):
+        return self.org.listed("/Settings")[0]["id"]
+
+    def make_stranger(self):
+        return self.test.person()
+
+    def make_linked(self):
+        user = self.org.make("user")
+        self.org.operate("POST", f"/Users/{user}/.link", {"person": self.test.person().id})
+        return user
+
+    # ---- Trying ----
+
+    def send(self, method, path, body=None):
+        return self.org.send(self.actor, method, path, body)
+
+    def ask(self, method, path, body=None, scope=None, own=False, also=(), spends=(), base="org"):
+        """An operation whose permission alone decides, or nearly: also are answers to who may."""
+        if base == "platform":
+            reply = self.test.send(self.actor, method, "/scim/v2" + path, body)
+        elif base == "url":
+            reply = self.test.send(self.actor, method, path, body)
+        else:
+            reply = self.send(method, path, body)
+        self.judge(reply, scope, own, also)
+        if reply.status in SUCCESS:
+            self.spend(*spends)
+        return reply
+
+    def judge(self, reply, scope, own, also):
+        permission = self.permission
+        if permission == "anyone":
+            self.test.assertIn(reply.status, SUCCESS | set(also), f"{self}: {reply}")
+        elif permission == "operator":
+            self.test.assertEqual(reply.status, 403, f"{self}: operators alone: {reply}")
+        elif self.org.plain.check(self.me, permission, scope, own):
+            self.test.assertIn(reply.status, SUCCESS | set(also), f"{self}: may: {reply}")
+        else:
+            self.test.denied(reply, permission, str(self))
+
+    def do(self, operation, method, path, body=None, spends=(), **what):
+        """An operation that the plain model knows whole."""
+        refusals = self.org.plain.refusals(self.me, operation, **what)
+        reply = self.send(method, path, body)
+        if self.test.judged(reply, refusals, str(self)):
+            new = reply.json.get("id") if reply.status != 204 and reply.raw else None
+            self.org.plain.apply(self.me, operation, new, **what)
+            self.spend(*spends)
+        return reply
+
+    def __str__(self):
+        return f"{self.operation} by {self.role} in {self.org.key}"
+
+
+def drives(name):
+    def keep(function):
+        DRIVERS[name] = function
+        return function
+    return keep
+
+
+DRIVERS = {}
+
+
+# ---- Members ----
+
+@drives("User.view")
+def _(s):
+    s.do("user_view", "GET", f"/Users/{s.thing('user')}", user=s.thing("user"))
+
+
+@drives("User.create")
+def _(s):
+    s.do("user_create", "POST", "/Users", {"schemas": [USER], "userName": s.test.name("u")})
+
+
+@drives("User.edit")
+def _(s):
+    user = s.thing("user")
+    s.do("user_rename", "PATCH", f"/Users/{user}", replaced("displayName", s.test.name("n")), user=user, name="n")
+
+
+@drives("User.edit.active")
+def _(s):
+    user = s.thing("user")
+    active = not s.org.plain.members[user]
+    s.do("user_active", "PATCH", f"/Users/{user}", replaced("active", active), user=user, active=active)
+
+
+@drives("User.delete")
+def _(s):
+    user = s.thing("user")
+    s.do("user_delete", "DELETE", f"/Users/{user}", user=user,
+         spends=("user", "held_assignment", "held_workspace", "held_project", "token"))
+
+
+@drives("User.link")
+def _(s):
+    s.ask("POST", f"/Users/{s.thing('user')}/.link", {"person": s.thing("stranger").id}, also={409},
+          spends=("user", "stranger", "held_assignment", "held_workspace", "held_project", "token"))
+
+
+@drives("User.unlink")
+def _(s):
+    s.ask("POST", f"/Users/{s.thing('linked')}/.unlink", {}, spends=("linked",))
+
+
+@drives("User.claim")
+def _(s):
+    s.ask("POST", "/Users/.claim", {}, also={400, 403, 404, 409})
+
+
+# ---- Teams ----
+
+@drives("Group.view")
+def _(s):
+    s.do("group_view", "GET", f"/Groups/{s.thing('team')}", team=s.thing("team"))
+
+
+@drives("Group.create")
+def _(s):
+    s.do("group_create", "POST", "/Groups", {"schemas": [GROUP], "displayName": s.test.name("t")})
+
+
+@drives("Group.edit")
+def _(s):
+    team = s.thing("team")
+    s.do("group_rename", "PATCH", f"/Groups/{team}", replaced("displayName", s.test.name("t")), team=team, name="t")
+
+
+@drives("Group.edit.members")
+def _(s):
+    team, user = s.thing("team"), s.org.make("user")
+    s.do("group_members", "PATCH", f"/Groups/{team}", {"schemas": [PATCH], "Operations": [
+        {"op": "add", "path": "members", "value": [{"value": user}]}]}, team=team, add=[user])
+
+
+@drives("Group.delete")
+def _(s):
+    team = s.thing("team")
+    s.do("group_delete", "DELETE", f"/Groups/{team}", team=team, spends=("team", "teammate", "held_team"))
+
+
+# ---- The tree ----
+
+def tree(sort):
+    plural = f"/{sort.capitalize()}s"
+    name = sort.capitalize()
+    gone = ("workspace", "project", "held_workspace", "held_project") if sort == "workspace" else ("project", "held_project")
+
+    @drives(f"{name}.view")
+    def _(s):
+        s.do("scope_view", "GET", f"{plural}/{s.thing(sort)}", scope=s.thing(sort))
+
+    @drives(f"{name}.create")
+    def _(s):
+        parents = [None] if sort == "workspace" else [s.thing("workspace"), None]
+        for parent in parents:
+            body = {"schemas": [OURS + name], "displayName": s.test.name(sort)}
+            if parent:
+                body["parent"] = {"value": parent}
+            s.do("scope_create", "POST", plural, body, sort=sort, parent=parent)
+
+    @drives(f"{name}.edit")
+    def _(s):
+        thing = s.thing(sort)
+        s.do("scope_rename", "PATCH", f"{plural}/{thing}", replaced("displayName", s.test.name(sort)), scope=thing, name="x")
+
+    @drives(f"{name}.edit.parent")
+    def _(s):
+        thing, place = s.thing(sort), s.thing("place")
+        if s.org.plain.parent[thing] == place:
+            place = s.thing("workspace")
+        s.do("scope_move", "PATCH", f"{plural}/{thing}", replaced("parent", {"value": place}), scope=thing, parent=place)
+
+    @drives(f"{name}.delete")
+    def _(s):
+        thing = s.thing(sort)
+        below = len(s.org.plain.below(thing))
+        s.do("scope_delete", "DELETE", f"{plural}/{thing}" + (f"?confirm={below}" if below else ""), scope=thing,
+             confirm=below or None, spends=gone)
+
+
+tree("workspace")
+tree("project")
+
+
+# ---- Roles, assignments ----
+
+@drives("Role.view")
+def _(s):
+    s.do("role_view", "GET", f"/Roles/{s.org.plain.role_ids[s.thing('custom')]}")
+
+
+@drives("Role.create")
+def _(s):
+    path = s.test.name("org/n")
+    s.do("role_create", "POST", "/Roles", {"schemas": [OURS + "Role"], "name": path, "permissions": ["org.view"]},
+         path=path, patterns=["org.view"])
+
+
+@drives("Role.edit")
+def _(s):
+    path = s.thing("custom")
+    patterns = ["org.view", "own:member.view"]
+    s.do("role_edit", "PATCH", f"/Roles/{s.org.plain.role_ids[path]}", replaced("permissions", patterns),
+         path=path, patterns=patterns)
+    s.spend("custom", "held_assignment")
+
+
+@drives("Role.delete")
+def _(s):
+    path = s.make_custom()
+    s.do("role_delete", "DELETE", f"/Roles/{s.org.plain.role_ids[path]}", path=path)
+
+
+def assigned(kind):
+    @drives(f"Assignment.view.{kind}")
+    def _(s):
+        held = s.thing("held_" + kind)
+        if held:
+            s.do("assignment_view", "GET", f"/Assignments/{held}", assignment=held)
+
+    @drives(f"Assignment.edit.{kind}")
+    def _(s):
+        held = s.thing("held_" + kind)
+        if held:
+            s.do("assignment_edit", "PATCH", f"/Assignments/{held}", replaced("end", LATER), assignment=held,
+                 end=datetime.datetime(2040, 1, 1, tzinfo=datetime.UTC).timestamp(), spends=("held_" + kind,))
+
+    @drives(f"Assignment.delete.{kind}")
+    def _(s):
+        held = s.thing("held_" + kind)
+        if held:
+            s.do("assignment_delete", "DELETE", f"/Assignments/{held}", assignment=held, spends=("held_" + kind,))
+
+    @drives(f"Assignment.create.{kind}")
+    def _(s):
+        principal, scope = s.thing("user"), None if kind in ("org", "assignment") else s.thing(kind)
+        if kind == "org":
+            principal = s.org.make("user")
+        if kind == "team":
+            principal = s.thing("teammate")
+        role = s.thing("custom") if kind == "assignment" else s.low(kind)
+        assign(s, principal, role, scope)
+        if kind == "team":
+            s.spend("teammate")
+
+
+for _kind in ("org", "assignment", "team", "workspace", "project"):
+    assigned(_kind)
+
+
+def assign(s, principal, role, scope=None):
+    body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "role": role}
+    if scope:
+        body["scope"] = {"value": scope}
+    return s.do("assignment_create", "POST", "/Assignments", body, principal=principal, role=role, scope=scope)
+
+
+@drives("Assignment.create.mapping")
+def _(s):
+    assign(s, s.thing("mapped"), s.low("workspace"), s.thing("workspace"))
+
+
+# ---- Invitations ----
+
+@drives("Invitation.view")
+def _(s):
+    s.ask("GET", f"/Invitations/{s.thing('invitation')}")
+
+
+@drives("Invitation.create.email")
+def _(s):
+    address = s.test.name("guest") + "@guests.test"
+    s.do("invite", "POST", "/Invitations", {"schemas": [OURS + "Invitation"], "kind": "email", "address": address},
+         address=address)
+
+
+@drives("Invitation.create.link")
+def _(s):
+    model = s.org.plain.model.data
+    s.ask("POST", "/Invitations", {"schemas": [OURS + "Invitation"], "kind": "link"},
+          also=() if "link" in model.get("invitations", {}) else {400})
+
+
+@drives("Invitation.edit")
+def _(s):
+    s.ask("PATCH", f"/Invitations/{s.thing('invitation')}", replaced("message", s.test.name("come ")))
+
+
+@drives("Invitation.resend")
+def _(s):
+    s.ask("POST", f"/Invitations/{s.thing('invitation')}/.resend", {}, also={429})
+
+
+@drives("Invitation.revoke")
+def _(s):
+    s.ask("POST", f"/Invitations/{s.thing('invitation')}/.revoke", {}, spends=("invitation",))
+
+
+@drives("Invitation.delete")
+def _(s):
+    s.ask("DELETE", f"/Invitations/{s.thing('invitation')}", spends=("invitation",))
+
+
+# ---- Connections, tokens ----
+
+@drives("Connection.view")
+def _(s):
+    s.ask("GET", f"/Connections/{s.thing('connection')}")
+
+
+@drives("Connection.create")
+def _(s):
+    s.ask("POST", "/Connections", {"schemas": [OURS + "Connection"], "name": s.test.name("c"), "dialect": "strict"})
+
+
+@drives("Connection.edit")
+def _(s):
+    s.ask("PATCH", f"/Connections/{s.thing('connection')}", replaced("name", s.test.name("c")))
+
+
+@drives("Connection.delete")
+def _(s):
+    s.ask("DELETE", f"/Connections/{s.thing('connection')}", spends=("connection",))
+
+
+@drives("Connection.release")
+def _(s):
+    s.ask("POST", f"/Connections/{s.thing('connection')}/.release", {}, also={409})
+
+
+@drives("Token.view")
+def _(s):
+    s.ask("GET", f"/Tokens/{s.thing('token')}")
+
+
+@drives("Token.create.key")
+def _(s):
+    s.ask("POST", "/Tokens", {"schemas": [OURS + "Token"], "kind": "key", "permissions": ["org.view"]}, own=True)
+
+
+@drives("Token.create.connection")
+def _(s):
+    s.ask("POST", "/Tokens", {"schemas": [OURS + "Token"], "kind": "connection", "owner": {"value": s.thing("connection")}})
+
+
+@drives("Token.edit")
+def _(s):
+    s.ask("PATCH", f"/Tokens/{s.thing('token')}", replaced("displayName", s.test.name("k")))
+
+
+@drives("Token.rotate")
+def _(s):
+    s.ask("POST", f"/Tokens/{s.thing('token')}/.rotate", {}, spends=("token",))
+
+
+@drives("Token.delete")
+def _(s):
+    s.ask("DELETE", f"/Tokens/{s.thing('token')}", spends=("token",))
+
+
+# ---- Settings ----
+
+@drives("Settings.view")
+def _(s):
+    s.ask("GET", f"/Settings/{s.thing('settings')}")
+
+
+def setting(name, value):
+    @drives(f"Settings.edit.{name}" if name != "displayName" else "Settings.edit")
+    def _(s):
+        s.ask("PATCH", f"/Settings/{s.thing('settings')}", replaced(name, value(s)))
+
+
+setting("displayName", lambda s: s.test.name("Name "))
+setting("domains", lambda s: [{"value": s.test.name("d") + ".test"}])
+setting("sso", lambda s: {"provider": s.test.name("idp"), "issuer": "https://idp.test/"})
+setting("nameservers", lambda s: [f"192.0.2.{1 + int(s.test.name('')) % 250}"])
+setting("searchDomains", lambda s: [s.test.name("s") + ".test"])
+setting("policies", lambda s: '{"rule": "%s"}' % s.test.name("r"))
+
+
+def toggled(name):
+    @drives(f"Settings.edit.{name}")
+    def _(s):
+        """Something has to change, and nothing is to stay changed."""
+        path = f"/Settings/{s.thing('settings')}"
+        now = bool(s.org.operate("GET", path).get(name, name == "externalInvitations"))
+        if s.ask("PATCH", path, replaced(name, not now)).status in SUCCESS:
+            s.org.operate("PATCH", path, replaced(name, now))
+
+
+toggled("externalInvitations")
+toggled("connectionsManageGuarded")
+
+
+@drives("Settings.verify")
+def _(s):
+    s.ask("POST", f"/Settings/{s.thing('settings')}/.verify", {"domain": "never-claimed.test"}, also={400, 404, 409})
+
+
+@drives("Settings.ca")
+def _(s):
+    s.ask("POST", f"/Settings/{s.thing('settings')}/.ca", {}, also={400, 409, 503})
+
+
+# ---- The org itself ----
+
+@drives("Organization.view")
+def _(s):
+    s.ask("GET", f"/Organizations/{s.org.id}", base="platform")
+
+
+@drives("Organization.create")
+def _(s):
+    s.ask("POST", "/Organizations", {"schemas": [OURS + "Organization"], "key": s.test.name("made-"), "model": "lab"},
+          base="platform")
+
+
+@drives("Organization.edit")
+def _(s):
+    s.ask("PATCH", f"/Organizations/{s.org.id}", replaced("displayName", s.test.name("Org ")), base="platform")
+
+
+@drives("Organization.edit.limits")
+def _(s):
+    s.ask("PATCH", f"/Organizations/{s.org.id}", replaced("limits", [{"value": "members", "max": 100000}]), base="platform")
+
+
+@drives("Organization.edit.quotas")
+def _(s):
+    quotas = list(s.org.plain.model.data.get("quotas", {})) or ["seats"]
+    s.ask("PATCH", f"/Organizations/{s.org.id}", replaced("quotas", [{"value": quotas[0], "max": 7}]), base="platform")
+
+
+@drives("Organization.delete")
+def _(s):
+    """Not confirmed: who may is told how many members would go."""
+    s.ask("DELETE", f"/Organizations/{s.org.id}", also={409}, base="platform")
+
+
+@drives("Organization.rename")
+def _(s):
+    key = s.test.name("renamed-")
+    if s.ask("POST", f"/Organizations/{s.org.id}/.rename", {"key": key}, base="platform").status in SUCCESS:
+        s.org.key, s.org.base = key, f"/orgs/{key}/scim/v2"
+
+
+@drives("Organization.transfer")
+def _(s):
+    """To oneself: who may is told that they have it, or that it is not theirs."""
+    s.ask("POST", f"/Organizations/{s.org.id}/.transfer", {"to": s.me}, also={400, 409}, base="platform")
+
+
+@drives("Organization.migrate")
+def _(s):
+    s.ask("POST", f"/Organizations/{s.org.id}/.migrate", {"model": "standard", "dryRun": True}, also={409},
+          base="platform")
+
+
+for _action in ("suspend", "resume", "restore"):
+    @drives(f"Organization.{_action}")
+    def _(s, action=_action):
+        s.ask("POST", f"/Organizations/{s.org.id}/.{action}", {}, base="platform")
+
+
+# ---- Checks ----
+
+@drives("check")
+def _(s):
+    s.ask("POST", f"/orgs/{s.org.key}/access/v1/evaluation", {
+        "subject": {"type": "user", "id": s.thing("user")}, "action": {"name": "org.view"},
+        "resource": {"type": "org", "id": s.org.key}}, base="url")
+
+
+# ---- The walk ----
+
+class Operations(LivingTest):
+    def roles(self, name):
+        return list(model_of(name).roles)
+
+    def scene(self, org, role):
+        plain = org.plain
+        if role == plain.first_role:
+            return Scene(org, role, org.owner)
+        actor = self.person()
+        if role.startswith("org/"):
+            org.join(actor, role)
+        elif role.startswith("assignment/"):
+            fits = plain.model.fits(role)
+            base = plain.default("org") if plain.default("org") in fits else fits[0]
+            org.join(actor, base, [] if plain.model.roles[role].get("required") else [role])
+        else:
+            org.join(actor)
+        return Scene(org, role, actor)
+
+    def walk(self, name):
+        operations = table()
+        org = self.living(name)
+        org.connection = self.daemon.connect(org.key, "idp")
+        for role in self.roles(name):
+            s = self.scene(org, role)
+            for operation, permission in operations.items():
+                s.operation, s.permission = operation, permission
+                with self.subTest(model=name, role=role, operation=operation):
+                    DRIVERS[operation](s)
+        self.assertEqual(org.found(), org.plain.picture())
+
+    def test_every_operation_has_a_driver(self):
+        self.assertEqual(sorted(set(table()) - set(DRIVERS)), [])
+        self.assertEqual(sorted(set(DRIVERS) - set(table())), [])
+
+    def test_other_org_and_no_org(self):
+        """Whoever is not in the org gets what an unknown org gives, whatever they try."""
+        org, other = self.living("lab"), self.living("network")
+        org.connection = self.daemon.connect(org.key, "idp")
+        made = Scene(org, org.plain.first_role, org.owner)
+        for stranger in (other.owner, self.person()):
+            s = Outside(made, stranger)
+            for operation, permission in table().items():
+                s.operation, s.permission = operation, permission
+                with self.subTest(who="of another org" if stranger is other.owner else "of no org", operation=operation):
+                    DRIVERS[operation](s)
+        self.assertEqual(org.found(), org.plain.picture())
+
+
+class Outside(Scene):
+    """Somebody who is not a member tries the same on things that are there."""
+
+    def __init__(self, inside, actor):
+        self.org, self.role, self.actor, self.test = inside.org, inside.role, actor, inside.test
+        self.where, self.things = inside.where, inside.things
+
+    @property
+    def me(self):
+        return self.org.plain.people[self.org.owner]
+
+    def judge(self, reply, scope, own, also):
+        if self.operation == "Organization.create":
+            self.test.assertEqual(reply.status, 201, reply)  # an org of their own
+        elif self.operation.startswith("Organization."):
+            self.test.assertIn(reply.status, (403, 404), f"{self}: {reply}")
+        else:
+            self.test.assertEqual(reply.status, 404, f"{self} from outside: {reply}")
+
+    def do(self, operation, method, path, body=None, spends=(), **what):
+        reply = self.send(method, path, body)
+        self.test.assertEqual(reply.status, 404, f"{self} from outside: {reply}")
+        return reply
+
+
+def each(name):
+    def test(self):
+        self.walk(name)
+    test.__doc__ = f"{name}: every operation as every role"
+    return test
+
+
+for _name in MODELS:
+    setattr(Operations, f"test_{_name}", each(_name))
+
+
+if __name__ == "__main__":
+    main()
