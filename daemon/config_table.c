@@ -56,6 +56,7 @@ const struct setting_group config_groups[] = {
 	{ "limits", "What one client may use" },
 	{ "rate", "Request rates, answered with 429 and Retry-After above" },
 	{ "scim", "Answers and bulk requests" },
+	{ "access", "Checks over HTTPS" },
 	{ "password", "Password hashing (Argon2id)" },
 	{ "guard", "The guard of mass removal" },
 	{ "token", "Bearer tokens" },
@@ -160,6 +161,9 @@ const struct setting config_settings[] = {
 		"Operations in one bulk request (bulk.maxOperations)."),
 	SIZE("scim.bulk_payload", bulk_payload, KIB(16), GIB(1), MIB(8),
 		"The longest bulk request (bulk.maxPayloadSize); at most limits.body."),
+
+	NUMBER("access.evaluations", access_evaluations, 1, 10000, 1000, "questions", true,
+		"Questions in one request to /access/v1/evaluations."),
 
 	NUMBER("password.memory", password_memory, 8192, 4194304, 19456, "KiB", false,
 		"Memory for hashing one password."),

@@ -22,7 +22,7 @@ struct exchange {
 	struct conn *conn;
 	const char *peer;   /* "127.0.0.1:4711", "[::1]:4711" */
 	bool secure;        /* came over TLS */
-	char id[40];        /* request id: the client's X-Request-Id when sane, else ours; in log and answer */
+	char id[132];        /* request id: the client's X-Request-Id when sane, else ours; in log and answer */
 	int64_t started_us; /* monotonic */
 	uint64_t log_org;   /* set by the handler for the log line: org and token number, 0 unknown */
 	uint64_t log_token;

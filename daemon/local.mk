@@ -33,6 +33,8 @@ daemon/mail/libmail_a-embed.$(OBJEXT): $(MAIL_TEMPLATE_FILES)
 
 noinst_LIBRARIES += libdaemon.a
 libdaemon_a_SOURCES = \
+	daemon/access/access.c daemon/access/access.h \
+	daemon/access/ask.c daemon/access/ask.h \
 	daemon/auth.c daemon/auth.h \
 	daemon/ca.c daemon/ca.h daemon/ca_private.h \
 	daemon/ca_check.c \
@@ -54,6 +56,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/attrs.c daemon/directory/attrs.h \
 	daemon/directory/audit.c daemon/directory/audit.h \
 	daemon/directory/audit_values.c \
+	daemon/directory/check.c daemon/directory/check.h \
 	daemon/directory/directory.h \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \

@@ -38,16 +38,16 @@ slot_of(struct exchange *x)
 
 /* --- begin and end --- */
 
-/* What may stand in a log line and a header without a thought. */
+/* What may stand in a log line and a header without a thought: any visible ASCII but quotes and backslashes. */
 static bool
 is_sane_id(struct slice id)
 {
 	if (id.p == NULL || id.len == 0 || id.len >= sizeof(((struct exchange *)0)->id))
 		return false;
 	for (size_t i = 0; i < id.len; i++) {
-		char c = id.p[i], low = (char)(c | 0x20);
+		char c = id.p[i];
 
-		if (!(low >= 'a' && low <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-')
+		if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\')
 			return false;
 	}
 	return true;

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libprotocol.a
 libprotocol_a_SOURCES = \
+	protocol/authzen.c protocol/authzen.h \
 	protocol/bulk.c protocol/bulk.h \
 	protocol/bulk_refs.c \
 	protocol/discovery.c protocol/discovery.h \

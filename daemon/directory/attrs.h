@@ -19,11 +19,13 @@
 	X(user_link_state, USER, MEMBER_URN ":linkState") \
 	X(group_display, GROUP, "displayName") \
 	X(group_members, GROUP, "members") \
+	X(workspace_display, WORKSPACE, "displayName") \
 	X(workspace_parent, WORKSPACE, "parent") \
 	X(workspace_parent_value, WORKSPACE, "parent.value") \
 	X(workspace_parent_type, WORKSPACE, "parent.type") \
 	X(workspace_created_by_value, WORKSPACE, "createdBy.value") \
 	X(workspace_created_by_type, WORKSPACE, "createdBy.type") \
+	X(project_display, PROJECT, "displayName") \
 	X(project_parent, PROJECT, "parent") \
 	X(project_parent_value, PROJECT, "parent.value") \
 	X(project_parent_type, PROJECT, "parent.type") \

@@ -98,6 +98,7 @@ enum rc precondition_check(const struct precondition *pre, uint64_t revision, st
 struct membership {
 	uint64_t group;
 	bool direct;
+	uint64_t from; /* unless direct: the group, before this one in the list, that is in it */
 };
 size_t membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct membership **out);
 

@@ -50,16 +50,16 @@ struct found {
 };
 
 static void
-found_add(struct found *f, uint64_t group, bool direct)
+found_add(struct found *f, uint64_t group, uint64_t from)
 {
 	if (!row_set_add(&f->seen, group))
 		return;
 	f->list = arena_grow(f->arena, f->list, f->count, &f->cap, sizeof(*f->list));
-	f->list[f->count++] = (struct membership){ group, direct };
+	f->list[f->count++] = (struct membership){ group, from == 0, from };
 }
 
 static void
-add_groups_of(struct found *f, struct orgtx *o, uint64_t member, bool direct)
+add_groups_of(struct found *f, struct orgtx *o, uint64_t member, uint64_t from)
 {
 	enum { STEP = 64 };
 	uint64_t groups[STEP], after = 0;
@@ -68,7 +68,7 @@ add_groups_of(struct found *f, struct orgtx *o, uint64_t member, bool direct)
 	do {
 		n = edge_list(o, EDGE_GROUPS, member, after, groups, STEP);
 		for (size_t i = 0; i < n; i++)
-			found_add(f, groups[i], direct);
+			found_add(f, groups[i], from);
 		if (n > 0)
 			after = groups[n - 1];
 	} while (n == STEP);
@@ -79,9 +79,9 @@ membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct member
 {
 	struct found f = { .arena = a, .seen = { .arena = a } };
 
-	add_groups_of(&f, o, member, true);
+	add_groups_of(&f, o, member, 0);
 	for (size_t i = 0; i < f.count; i++)
-		add_groups_of(&f, o, f.list[i].group, false);
+		add_groups_of(&f, o, f.list[i].group, f.list[i].group);
 	*out = f.list;
 	return f.count;
 }

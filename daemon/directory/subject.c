@@ -324,18 +324,23 @@ holds_in(const struct subject *s, uint64_t scope)
 }
 
 static void
-gather_teams(struct gathering *g)
+gather_team(struct gathering *g, uint64_t team)
 {
 	const struct model_role *in_team = g->s->model->by_default[SCOPE_TEAM];
-	struct membership *teams;
-	size_t n = membership_list(g->s->o, g->a, g->s->member, &teams);
 
-	for (size_t i = 0; i < n; i++) {
-		if (in_team != NULL && !holds_in(g->s, teams[i].group))
-			grant_add(g, &(struct grant){ in_team, NULL, teams[i].group, 0,
-					     teams[i].group });
-		gather_assignments(g, teams[i].group, teams[i].group);
-	}
+	if (in_team != NULL && !holds_in(g->s, team))
+		grant_add(g, &(struct grant){ in_team, NULL, team, 0, team });
+	gather_assignments(g, team, team);
+}
+
+static void
+gather_teams(struct gathering *g, uint64_t of)
+{
+	struct membership *teams;
+	size_t n = membership_list(g->s->o, g->a, of, &teams);
+
+	for (size_t i = 0; i < n; i++)
+		gather_team(g, teams[i].group);
 }
 
 static void
@@ -348,7 +353,7 @@ gather_all(struct gathering *g)
 		s->role = s->model->by_default[SCOPE_ORG];
 		grant_add(g, &(struct grant){ .role = s->role });
 	}
-	gather_teams(g);
+	gather_teams(g, s->member);
 }
 
 static void
@@ -478,6 +483,22 @@ subject_as_if(const struct directory *d, struct orgtx *o, struct arena *a, uint6
 	out->kind = &m->kinds[out->org.kind];
 	gather_all(&g);
 	subject_end(out);
+}
+
+enum rc
+subject_of_team(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t team,
+	int64_t now, struct subject *out, struct err *err)
+{
+	struct gathering g = { .s = out, .a = a, .now = now };
+	enum rc rc = subject_begin(d, o, a, out, err);
+
+	if (rc != RC_OK)
+		return rc;
+	out->caller = CALLER_PERSON;
+	gather_team(&g, team);
+	gather_teams(&g, team);
+	subject_end(out);
+	return RC_OK;
 }
 
 /* ---- Questions ---- */

@@ -54,6 +54,10 @@ void subject_as_if(const struct directory *d, struct orgtx *o, struct arena *a, 
 	int64_t now, const struct model *m, role_translate *translate, void *arg,
 	struct subject *out);
 
+/* The same for a team: what being in it brings, without what its members hold themselves. */
+enum rc subject_of_team(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t team,
+	int64_t now, struct subject *out, struct err *err) MUSTCHECK;
+
 /* scope: row of a Workspace, Project or Group, 0 for the org. own: the thing in question is the
  * subject's own. why may be NULL; its grant's origin is a const struct grant. */
 bool subject_may(const struct subject *s, uint16_t perm, uint64_t scope, bool own,

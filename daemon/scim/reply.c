@@ -20,8 +20,8 @@ reader_leave(struct scim_worker *w)
 		reader_end(w->reader);
 }
 
-void
-reply_error(struct request *rq, enum rc rc, const struct err *err)
+struct response
+error_response(const struct request *rq, enum rc rc)
 {
 	struct response r = { .status = rc_status(rc), .content_type = answer_type(rq) };
 
@@ -33,6 +33,14 @@ reply_error(struct request *rq, enum rc rc, const struct err *err)
 		r.allow = rq->allow;
 	else if (rc == RC_MOVED)
 		r.location = rq->moved;
+	return r;
+}
+
+void
+reply_error(struct request *rq, enum rc rc, const struct err *err)
+{
+	struct response r = error_response(rq, rc);
+
 	buf_clear(&rq->worker->out);
 	error_write(&rq->worker->out, rc, err);
 	exchange_respond(rq->x, &r, buf_as_slice(&rq->worker->out));

@@ -68,6 +68,25 @@ struct request {
 	struct slice moved;               /* the address under the org's present key, for RC_MOVED */
 };
 
+/* ---- Other doors beside SCIM on the same listeners ---- */
+
+struct side_door {
+	/* Whether the path is this door's. */
+	bool (*takes)(const struct http_request *h);
+	/* With the head alone, the body still to come: answers what needs no body to be refused, or leaves the
+	 * exchange alone. The reader is open, as in handle. */
+	void (*admit)(struct request *rq);
+	void (*handle)(struct request *rq);
+};
+
+/* Who asks, for the org with that key (p NULL: the platform); counted: takes the request out of its rate. What
+ * fails is to be answered with error_response(). */
+enum rc request_admit(struct request *rq, struct slice key, bool counted, struct err *err) MUSTCHECK;
+/* "https://host": what addresses begin with. */
+struct slice request_url(const struct request *rq);
+/* The head of an error's answer, with the headers that the code asks for; of a SCIM answer's media type. */
+struct response error_response(const struct request *rq, enum rc rc);
+
 /* ---- The reader of this worker ---- */
 
 /* Opens the worker's read transaction, unless it is open already. Every enter needs its leave, in the same turn of the loop. */

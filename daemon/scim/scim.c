@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "daemon/access/access.h"
 #include "daemon/clock.h"
 #include "daemon/scim/request.h"
 
@@ -230,23 +231,27 @@ not_allowed(struct request *rq, struct err *err)
 
 /* ---- One request ---- */
 
+struct slice
+request_url(const struct request *rq)
+{
+	const struct scim_options *so = &rq->scim->options;
+	const char *public_url = so->config->public_url;
+	struct slice host = rq->x->request.host;
+
+	if (public_url != NULL)
+		return slice_of(public_url);
+	if (host.p != NULL && host.len > 0)
+		return slice_of(arena_printf(rq->arena, "%s://%.*s",
+			strncmp(so->default_url, "http:", 5) == 0 ? "http" : "https", SLICE_ARG(host)));
+	return slice_of(so->default_url);
+}
+
 /* The address under which the client knows the org, or with no key the platform: what it is given in meta.location must work
  * for it. */
 static struct slice
 base_address(const struct request *rq, struct slice key)
 {
-	const struct scim_options *so = &rq->scim->options;
-	const char *public_url = so->config->public_url;
-	struct slice host = rq->x->request.host, url;
-
-	if (public_url != NULL)
-		url = slice_of(public_url);
-	else if (host.p != NULL && host.len > 0)
-		url = slice_of(arena_printf(rq->arena, "%s://%.*s",
-			strncmp(so->default_url, "http:", 5) == 0 ? "http" : "https", SLICE_ARG(host)));
-	else
-		url = slice_of(so->default_url);
-	return slice_of(arena_printf(rq->arena, "%.*s%s%.*s/scim/v2", SLICE_ARG(url),
+	return slice_of(arena_printf(rq->arena, "%.*s%s%.*s/scim/v2", SLICE_ARG(request_url(rq)),
 		key.p != NULL ? "/orgs/" : "", SLICE_ARG(key)));
 }
 
@@ -265,24 +270,26 @@ answer_health(struct exchange *x)
 
 /* The same address with the org's present key, for a client that knows a former one. */
 static struct slice
-moved_address(const struct request *rq, struct slice rest)
+moved_address(const struct request *rq, struct slice key)
 {
-	struct slice base = base_address(rq, slice_of(rq->caller.org_key));
+	const struct slice head = SLICE("/orgs/");
 	struct slice query = rq->x->request.query;
 
-	return slice_of(arena_printf(rq->arena, "%.*s%.*s%s%.*s", SLICE_ARG(base), SLICE_ARG(rest),
+	return slice_of(arena_printf(rq->arena, "%.*s%.*s%s%.*s%s%.*s", SLICE_ARG(request_url(rq)),
+		SLICE_ARG(head), rq->caller.org_key,
+		SLICE_ARG(slice_from(rq->x->request.path, head.len + key.len)),
 		query.len > 0 ? "?" : "", SLICE_ARG(query)));
 }
 
-static enum rc
-admit(struct request *rq, struct slice key, struct slice rest, bool counted, struct err *err)
+enum rc
+request_admit(struct request *rq, struct slice key, bool counted, struct err *err)
 {
 	const struct scim_options *so = &rq->scim->options;
 	enum rc rc = auth_check(so->auth, worker_index(rq->x->worker), rq->worker->reader,
 		rq->x->request.authorization, key, rq->now, &rq->caller, err);
 
 	if (rc == RC_MOVED)
-		rq->moved = moved_address(rq, rest);
+		rq->moved = moved_address(rq, key);
 	if (rc != RC_OK)
 		return rc;
 	(void)snprintf(rq->caller.peer, sizeof(rq->caller.peer), "%s", rq->x->peer);
@@ -313,7 +320,7 @@ find_handler(struct request *rq, bool counted, struct route *route, struct err *
 		return fail(err, RC_NOT_FOUND, "",
 			"nothing is served here; SCIM is at /orgs/{key}/scim/v2 and /scim/v2");
 	rq->bases = key.p != NULL ? BASE_ORG : BASE_PLATFORM;
-	if ((rc = admit(rq, key, rest, counted, err)) != RC_OK)
+	if ((rc = request_admit(rq, key, counted, err)) != RC_OK)
 		return rc;
 	if (!match_path(rq, rest))
 		return fail(err, RC_NOT_FOUND, "", "there is no such endpoint");
@@ -342,11 +349,24 @@ request_new(struct exchange *x, struct scim *s)
 	return rq;
 }
 
+/* What else is served beside SCIM: the first that takes the path answers. */
+static const struct side_door *const doors[] = { &access_door };
+
+static const struct side_door *
+find_door(const struct request *rq)
+{
+	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
+		if (doors[i]->takes(&rq->x->request))
+			return doors[i];
+	return NULL;
+}
+
 void
 scim_admit(struct exchange *x, void *arg)
 {
 	struct scim *s = arg;
 	struct request *rq = request_new(x, s);
+	const struct side_door *door = find_door(rq);
 	struct route route;
 	struct err err = ERR_INIT;
 	enum rc rc;
@@ -354,7 +374,9 @@ scim_admit(struct exchange *x, void *arg)
 	/* A store that can't be read is told when the body is here. */
 	if (reader_enter(rq->worker, &err) != RC_OK)
 		return;
-	if ((rc = find_handler(rq, false, &route, &err)) != RC_OK)
+	if (door != NULL)
+		door->admit(rq);
+	else if ((rc = find_handler(rq, false, &route, &err)) != RC_OK)
 		reply_error(rq, rc, &err);
 	reader_leave(rq->worker);
 }
@@ -363,6 +385,7 @@ void
 scim_handle(struct exchange *x, void *arg)
 {
 	struct scim *s = arg;
+	const struct side_door *door;
 	struct route route;
 	struct request *rq;
 	struct err err = ERR_INIT;
@@ -375,7 +398,9 @@ scim_handle(struct exchange *x, void *arg)
 		reply_error(rq, rc, &err);
 		return;
 	}
-	if ((rc = find_handler(rq, true, &route, &err)) != RC_OK)
+	if ((door = find_door(rq)) != NULL)
+		door->handle(rq);
+	else if ((rc = find_handler(rq, true, &route, &err)) != RC_OK)
 		reply_error(rq, rc, &err);
 	else
 		route.handle(rq);
