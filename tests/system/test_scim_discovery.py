@@ -225,6 +225,16 @@ class Discovery(SystemTest):
                 {"method": "POST", "path": "/People", "bulkId": "p", "data": {"userName": "p"}}]})
             self.assertEqual(reply["Operations"][0]["status"], "404")
 
+    def test_the_platforms_base_is_not_for_a_connection(self):
+        """To it that base is as any address that is not its own."""
+        org = self.shared("strict")
+        root = org.base[:org.base.index("/orgs/")]
+        platform = Api(root + "/scim/v2", org.token, cafile=certificate()[0])
+        nowhere = Api(root + "/orgs/nowhere/scim/v2", org.token, cafile=certificate()[0])
+        for path in ("", "/People", "/Users", "/ResourceTypes", "/Nothing"):
+            self.assertEqual(self.refused(platform.get(path), 404), self.refused(nowhere.get(path), 404))
+            self.refused(platform.with_token(None).get(path), 401)
+
     def test_hidden_attributes_are_nowhere(self):
         for org in self.dialects():
             self.assertNotIn("tokenHash", json.dumps(org.get("/Schemas").json))
