@@ -25,6 +25,15 @@ operation_find(uint8_t type, enum verb verb, struct slice part)
 	return plain;
 }
 
+bool
+operation_any(uint8_t type, enum verb verb)
+{
+	for (size_t i = 0; i < operation_count; i++)
+		if (operations[i].type == type && operations[i].verb == verb)
+			return true;
+	return false;
+}
+
 enum rc
 operation_require(const struct subject *s, const struct operation *op, uint64_t scope, bool own,
 	struct err *err)

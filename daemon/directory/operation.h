@@ -130,6 +130,9 @@ extern const size_t operation_count;
 /* NULL when the type has no such operation. A part without a row of its own is "". */
 const struct operation *operation_find(uint8_t type, enum verb verb, struct slice part);
 
+/* Whether anybody at all can do this to a type. */
+bool operation_any(uint8_t type, enum verb verb);
+
 /* FORBIDDEN unless the subject may, at that scope. */
 enum rc operation_require(const struct subject *s, const struct operation *op, uint64_t scope,
 	bool own, struct err *err) MUSTCHECK;

@@ -22,6 +22,12 @@ rules_of(uint8_t type)
 /* ---- The gate ---- */
 
 static enum rc
+no_such_operation(const struct deed *x, struct err *err)
+{
+	return fail(err, RC_METHOD_NOT_ALLOWED, "", "a %.*s can't be changed in this way", SLICE_ARG(x->type->name));
+}
+
+static enum rc
 require(struct deed *x, struct slice part, const struct node *around, struct err *err)
 {
 	const struct operation *op = operation_find(x->type->code, x->verb, part);
@@ -32,8 +38,7 @@ require(struct deed *x, struct slice part, const struct node *around, struct err
 	if (op == NULL && x->row != 0 && rules != NULL && rules->part != NULL)
 		op = operation_find(x->type->code, x->verb, rules->part(x->d, x->o, x->row, NULL));
 	if (op == NULL)
-		return fail(err, RC_METHOD_NOT_ALLOWED, "", "a %.*s can't be changed in this way",
-			SLICE_ARG(x->type->name));
+		return no_such_operation(x, err);
 	if (rules != NULL && rules->scope != NULL)
 		scope = rules->scope(x->d, x->o, row, around);
 	if (rules != NULL && rules->own != NULL)
@@ -67,7 +72,12 @@ deed_require(struct deed *x, struct err *err)
 	struct slice part = SLICE("");
 	enum rc rc;
 
-	if (x->by == NULL || x->by->all)
+	if (x->by == NULL)
+		return RC_OK;
+	/* What is not in the table is for nobody, whatever they may. */
+	if (orgtx_org(x->o) != ORG_PLATFORM && !operation_any(x->type->code, x->verb))
+		return no_such_operation(x, err);
+	if (x->by->all)
 		return RC_OK;
 	if (orgtx_org(x->o) == ORG_PLATFORM)
 		return platform_require(x->by, x->type->code, x->verb, part, x->row, x->old, err);

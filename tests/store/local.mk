@@ -35,3 +35,8 @@ EXTRA_PROGRAMS += tests/store/bench_store
 tests_store_bench_store_SOURCES = tests/store/bench_store.c tests/store/fixture.c tests/store/fixture.h
 tests_store_bench_store_LDADD = $(STORE_TEST_LDADD)
 endif
+
+# For tests/system/test_audit.py.
+noinst_PROGRAMS += tests/store/journal_tool
+tests_store_journal_tool_SOURCES = tests/store/journal_tool.c
+tests_store_journal_tool_LDADD = libstore.a libschema.a libbase.a $(LMDB_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
