@@ -47,13 +47,14 @@ require(struct deed *x, struct slice part, const struct node *around, struct err
 }
 
 static enum rc
-require_edit(struct deed *x, const struct attr *attr, struct err *err)
+require_edit(struct deed *x, const struct attr *attr, bool *asked, struct err *err)
 {
 	const struct node *had = node_child(x->old_root, attr), *has = node_child(x->root, attr);
 	enum rc rc;
 
 	if ((had == NULL && has == NULL) || (had != NULL && has != NULL && node_equal(had, has)))
 		return RC_OK;
+	*asked = true;
 	/* Moving needs the right where it comes from and where it goes to. */
 	if (slice_eq(attr->name, SLICE("parent"))) {
 		rc = require(x, attr->name, x->old_root, err);
@@ -69,6 +70,7 @@ deed_require(struct deed *x, struct err *err)
 	const struct attr *root = x->type->root;
 	bool changes_members = x->members != NULL &&
 			       x->members->add_count + x->members->remove_count > 0;
+	bool asked = changes_members;
 	struct slice part = SLICE("");
 	enum rc rc;
 
@@ -90,9 +92,12 @@ deed_require(struct deed *x, struct err *err)
 	}
 	for (size_t i = 0; i < root->sub_count; i++)
 		if (root->subs[i]->source == SOURCE_FIELDS || root->subs[i]->source == SOURCE_SPACE)
-			if ((rc = require_edit(x, root->subs[i], err)) != RC_OK)
+			if ((rc = require_edit(x, root->subs[i], &asked, err)) != RC_OK)
 				return rc;
-	return changes_members ? require(x, SLICE("members"), NULL, err) : RC_OK;
+	/* An edit that changes nothing is still one: its answer shows the resource. */
+	if (!asked || changes_members)
+		return require(x, x->members != NULL ? SLICE("members") : part, NULL, err);
+	return RC_OK;
 }
 
 /* ---- Writes that go along ---- */

@@ -83,6 +83,24 @@ check_lets_go(struct deed *x, const struct model_role *role, bool leaves, struct
 		role_holders(x->d, x->o, x->arena, role, x->w->actor.now, x->row), err);
 }
 
+/* Who is active again holds the role again: that is giving it. */
+static enum rc
+check_comes_back(struct deed *x, const struct model_role *role, struct err *err)
+{
+	struct model_subject ms;
+	enum rc rc;
+
+	if (!x->by->all && x->by->caller != CALLER_CONNECTION) {
+		ms = subject_seen_from(x->by, 0);
+		if ((rc = model_may_give(&ms, role, err)) != RC_OK)
+			return rc;
+	}
+	if (role->holders_max == 0)
+		return RC_OK;
+	return role_count_fits(x->by->model, role,
+		role_holders(x->d, x->o, x->arena, role, x->w->actor.now, x->row) + 1, err);
+}
+
 /* An identity provider does not touch owners unless the org says so. */
 static enum rc
 check_guarded(struct deed *x, const struct model_role *role, struct err *err)
@@ -114,7 +132,9 @@ user_check(struct deed *x, struct err *err)
 		return check_lets_go(x, role, self, err);
 	was_active = record_bool(x->d->schema, x->old, x->d->at.user_active, true);
 	is_active = tree_bool(x->root, x->d->at.user_active, true);
-	if (was_active != is_active && (rc = check_lets_go(x, role, false, err)) != RC_OK)
+	if (was_active && !is_active && (rc = check_lets_go(x, role, false, err)) != RC_OK)
+		return rc;
+	if (!was_active && is_active && (rc = check_comes_back(x, role, err)) != RC_OK)
 		return rc;
 	if (self && !subject_may(x->by, PERM_MEMBER_EDIT, 0, false, NULL))
 		return check_profile(x, err);

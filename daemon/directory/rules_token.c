@@ -87,20 +87,24 @@ same_list(const struct deed *x, const struct attr *attr)
 	return (had == NULL && has == NULL) || (had != NULL && has != NULL && node_equal(had, has));
 }
 
-/* All that the maker may at any scope: a key is asked at each use again, within the same bounds. */
+/* All that the maker may. Of a key of one's own that is what one may at any scope, as it is asked at each use again what one may
+ * there. A key of somebody else's acts with their rights, on their own things: it is bounded by what the maker may in the whole
+ * org, whosever the things are. */
 static void
-rights_anywhere(const struct subject *by, struct permset *out)
+rights_for(const struct subject *by, bool self, struct permset *out)
 {
 	struct model_subject ms = subject_seen_from(by, 0);
 	struct permset at;
 
-	for (size_t i = 0; i < by->grant_count; i++)
+	for (size_t i = 0; self && i < by->grant_count; i++)
 		by->scratch[i].covers = true;
 	*out = (struct permset){ { 0 }, { 0 } };
 	for (int kind = 0; kind < SCOPE_KINDS; kind++) {
 		model_rights(&ms, (enum scope_kind)kind, &at);
 		permset_join(out, &at);
 	}
+	if (!self)
+		memset(out->own, 0, sizeof(out->own));
 }
 
 static enum rc
@@ -121,7 +125,7 @@ check_key_permissions(const struct deed *x, bool self, struct err *err)
 	}
 	if ((rc = permset_read(x->by->model, SCOPE_ORG, names, n, &set, err)) != RC_OK || x->by->all)
 		return rc;
-	rights_anywhere(x->by, &rights);
+	rights_for(x->by, self, &rights);
 	if (permset_within(&set, &rights, &beyond))
 		return RC_OK;
 	return fail(err, RC_FORBIDDEN, "permissions",

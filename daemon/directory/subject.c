@@ -343,6 +343,21 @@ gather_teams(struct gathering *g, uint64_t of)
 		gather_team(g, teams[i].group);
 }
 
+/* An assignment goes with some roles of the org, and is nothing to who has another (any more). */
+static void
+drop_what_does_not_fit(struct subject *s)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->grant_count; i++) {
+		const struct model_role *role = s->grants[i].role;
+
+		if (role == NULL || !role->assignment || role_set_has(&role->fits, s->role))
+			s->grants[kept++] = s->grants[i];
+	}
+	s->grant_count = kept;
+}
+
 static void
 gather_all(struct gathering *g)
 {
@@ -354,6 +369,7 @@ gather_all(struct gathering *g)
 		grant_add(g, &(struct grant){ .role = s->role });
 	}
 	gather_teams(g, s->member);
+	drop_what_does_not_fit(s);
 }
 
 static void
