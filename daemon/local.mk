@@ -61,6 +61,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
 	daemon/directory/ids.c daemon/directory/ids.h \
+	daemon/directory/link.c daemon/directory/link.h \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
 	daemon/directory/names.c daemon/directory/names.h \
@@ -82,6 +83,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/rules_person.c \
 	daemon/directory/rules_role.c \
 	daemon/directory/rules_scope.c \
+	daemon/directory/rules_settings.c \
 	daemon/directory/rules_token.c \
 	daemon/directory/subject.c daemon/directory/subject.h \
 	daemon/directory/transfer.h daemon/directory/transfer_private.h \
@@ -101,6 +103,7 @@ libdaemon_a_SOURCES = \
 	daemon/pool.c daemon/pool.h \
 	daemon/rate.c daemon/rate.h \
 	daemon/respond.c \
+	daemon/scim/acts.c daemon/scim/acts.h \
 	daemon/scim/actions.c \
 	daemon/scim/audit.c \
 	daemon/scim/bulk.c \

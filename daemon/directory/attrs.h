@@ -103,6 +103,17 @@
 	X(token_by_value, TOKEN, "createdBy.value") \
 	X(token_by_type, TOKEN, "createdBy.type") \
 	X(token_by_display, TOKEN, "createdBy.display") \
+	X(org_domains, ORGANIZATION, "domains") \
+	X(settings_domains, SETTINGS, "domains") \
+	X(settings_domain, SETTINGS, "domains.value") \
+	X(settings_domain_verified, SETTINGS, "domains.verified") \
+	X(settings_domain_verified_at, SETTINGS, "domains.verifiedAt") \
+	X(settings_domain_challenge, SETTINGS, "domains.challenge") \
+	X(settings_policies, SETTINGS, "policies") \
+	X(settings_policies_version, SETTINGS, "policiesVersion") \
+	X(settings_nameservers, SETTINGS, "nameservers") \
+	X(settings_search_domains, SETTINGS, "searchDomains") \
+	X(settings_sso_metadata, SETTINGS, "sso.metadataUrl") \
 	X(token_number, TOKEN, "number") \
 	X(token_permissions, TOKEN, "permissions") \
 	X(token_owner_value, TOKEN, "owner.value")

@@ -16,7 +16,7 @@ struct move {
 	struct arena *a;
 	int64_t now;
 	const struct migration *wish;
-	struct subject by;
+	const struct subject *by;
 	struct migration_plan *plan;
 	size_t warning_cap, class_cap;
 	uint64_t *holders; /* by index of the new model's roles: active members, by assignments */
@@ -52,7 +52,7 @@ becomes(void *arg, struct slice path)
 {
 	const struct move *m = arg;
 	const struct model *from = m->plan->from, *to = m->plan->to;
-	enum org_kind kind = m->by.org.kind;
+	enum org_kind kind = m->by->org.kind;
 	const struct role_move *wish = wish_for(m, path);
 	struct slice rest = path, scope;
 	enum scope_kind at;
@@ -101,25 +101,23 @@ check_wishes(struct move *m, struct err *err)
 }
 
 static enum rc
-begin(struct move *m, const struct caller *caller, struct err *err)
+begin(struct move *m, struct err *err)
 {
 	struct migration_plan *plan = m->plan;
 	enum rc rc;
 
-	*plan = (struct migration_plan){ 0 };
-	if ((rc = subject_load(m->d, m->o, m->a, caller, m->now, &m->by, err)) != RC_OK ||
-		(rc = subject_require(&m->by, PERM_ORG_MIGRATE, 0, false, err)) != RC_OK)
+	*plan = (struct migration_plan){ .from = m->by->model };
+	if ((rc = subject_require(m->by, PERM_ORG_MIGRATE, 0, false, err)) != RC_OK)
 		return rc;
-	plan->from = m->by.model;
 	plan->to = model_by_name(m->d->models, m->wish->model);
 	if (plan->to == NULL)
 		return fail(err, RC_INVALID_VALUE, "model", "there is no role model \"%.*s\"",
 			SLICE_ARG(slice_clip(m->wish->model, 80)));
 	if (plan->to == plan->from)
 		return fail(err, RC_CONFLICT, "model", "the org has this model already");
-	if (!plan->to->kinds[m->by.org.kind].allowed)
+	if (!plan->to->kinds[m->by->org.kind].allowed)
 		return fail(err, RC_INVALID_VALUE, "model", "the model \"%.*s\" has no %s orgs",
-			SLICE_ARG(plan->to->name), org_kind_name(m->by.org.kind));
+			SLICE_ARG(plan->to->name), org_kind_name(m->by->org.kind));
 	m->holders = ARENA_ARRAY(m->a, uint64_t, plan->to->role_count + 1);
 	return check_wishes(m, err);
 }
@@ -236,10 +234,10 @@ check_limits(struct move *m)
 		uint8_t type;
 	} counted[] = { { LIMIT_MEMBERS, TYPE_USER }, { LIMIT_TEAMS, TYPE_GROUP },
 		{ LIMIT_WORKSPACES, TYPE_WORKSPACE }, { LIMIT_PROJECTS, TYPE_PROJECT } };
-	const struct model_kind *kind = &m->plan->to->kinds[m->by.org.kind];
+	const struct model_kind *kind = &m->plan->to->kinds[m->by->org.kind];
 
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
-		uint64_t own = m->by.org.limits[counted[i].limit], has = rows_count(m->o, counted[i].type);
+		uint64_t own = m->by->org.limits[counted[i].limit], has = rows_count(m->o, counted[i].type);
 		uint64_t most = own != UINT64_MAX ? own : kind->limits[counted[i].limit];
 
 		if (has > most)
@@ -390,13 +388,19 @@ class_member(struct move *m, uint64_t row)
 	arena_free(scratch);
 }
 
-enum rc
-org_migrate_plan(const struct directory *d, struct orgtx *o, const struct caller *caller,
-	struct arena *a, int64_t now, const struct migration *wish, struct migration_plan *out,
-	struct err *err)
+static struct move
+move_of(const struct subject *by, int64_t now, const struct migration *wish, struct migration_plan *plan)
 {
-	struct move m = { .d = d, .o = o, .a = a, .now = now, .wish = wish, .plan = out };
-	enum rc rc = begin(&m, caller, err);
+	return (struct move){ .d = by->d, .o = by->o, .a = by->arena, .now = now, .wish = wish, .by = by,
+		.plan = plan };
+}
+
+enum rc
+org_migrate_plan(const struct subject *by, int64_t now, const struct migration *wish,
+	struct migration_plan *out, struct err *err)
+{
+	struct move m = move_of(by, now, wish, out);
+	enum rc rc = begin(&m, err);
 
 	if (rc != RC_OK || (rc = look(&m, err)) != RC_OK)
 		return rc;
@@ -480,7 +484,7 @@ set_model(const struct move *m, const struct writer *w)
 	const struct model *to = m->plan->to;
 	struct orgtx *home = orgtx_open(orgtx_txn(m->o), ORG_PLATFORM);
 	struct deed x = { .d = m->d, .o = home, .w = w, .arena = m->a, .verb = VERB_ACTION };
-	struct org org = m->by.org;
+	struct org org = m->by->org;
 	struct record r;
 	struct node *root;
 	uint64_t revision;
@@ -500,23 +504,24 @@ set_model(const struct move *m, const struct writer *w)
 }
 
 enum rc
-org_migrate(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
-	const struct migration *wish, struct migration_plan *out, struct err *err)
+org_migrate(const struct subject *by, const struct writer *w, const struct migration *wish,
+	struct migration_plan *out, struct err *err)
 {
-	struct move m = { .d = d, .o = o, .a = a, .now = w->actor.now, .wish = wish, .plan = out };
+	struct move m = move_of(by, w->actor.now, wish, out);
 	struct writer writer = *w;
-	struct deed x = { .d = d, .o = o, .w = &writer, .arena = a, .verb = VERB_ACTION };
+	struct deed x = { .d = by->d, .o = by->o, .w = &writer, .arena = by->arena,
+		.verb = VERB_ACTION };
 	uint64_t revision;
-	enum rc rc = begin(&m, w->caller, err);
+	enum rc rc = begin(&m, err);
 
 	if (rc != RC_OK || (rc = look(&m, err)) != RC_OK)
 		return rc;
 	writer.actor.action = "org.migrate";
-	revision = change_begin(o, &writer.actor);
+	revision = change_begin(by->o, &writer.actor);
 	move_assignments(&m, &x, revision);
 	move_custom_roles(&m, &x, revision);
 	org_roles_put(&x, out->to, revision);
-	change_end(o);
+	change_end(by->o);
 	set_model(&m, &writer);
 	return RC_OK;
 }

@@ -43,13 +43,11 @@ struct migration_plan {
 
 /* Reads only; walks every member. CONFLICT names what the new model would be without: a role that must
  * have a holder. */
-enum rc org_migrate_plan(const struct directory *d, struct orgtx *o, const struct caller *caller,
-	struct arena *a, int64_t now, const struct migration *m, struct migration_plan *out,
-	struct err *err) MUSTCHECK;
+enum rc org_migrate_plan(const struct subject *by, int64_t now, const struct migration *m,
+	struct migration_plan *out, struct err *err) MUSTCHECK;
 
 /* Does it; out has the numbers alone. */
-enum rc org_migrate(const struct directory *d, struct orgtx *o, const struct writer *w,
-	struct arena *a, const struct migration *m, struct migration_plan *out,
-	struct err *err) MUSTCHECK;
+enum rc org_migrate(const struct subject *by, const struct writer *w, const struct migration *m,
+	struct migration_plan *out, struct err *err) MUSTCHECK;
 
 #endif

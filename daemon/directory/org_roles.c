@@ -74,11 +74,11 @@ org_roles_put(struct deed *x, const struct model *m, uint64_t revision)
 /* ---- Handing over ---- */
 
 static enum rc
-member_by_id(struct orgtx *o, const struct uuid *id, uint64_t *row, struct err *err)
+member_by_id(struct orgtx *o, const char *path, const struct uuid *id, uint64_t *row, struct err *err)
 {
 	if (row_by_id(o, id, row) && row_type(*row) == TYPE_USER)
 		return RC_OK;
-	return fail(err, RC_INVALID_VALUE, "to", "there is no member with this id");
+	return fail(err, RC_INVALID_VALUE, path, "there is no member with this id");
 }
 
 /* A member's role becomes another one. */
@@ -109,30 +109,28 @@ check_transfer(struct deed *x, const struct model *m, uint64_t from, uint64_t to
 }
 
 enum rc
-org_transfer(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
-	const struct uuid *from, const struct uuid *to, struct err *err)
+org_transfer(const struct subject *by, const struct writer *w, const struct uuid *from,
+	const struct uuid *to, struct err *err)
 {
 	struct writer writer = *w;
-	struct deed x = { .d = d, .o = o, .w = &writer, .arena = a, .verb = VERB_ACTION };
-	uint64_t giver, taker, revision;
-	struct subject by;
+	struct deed x = { .d = by->d, .o = by->o, .w = &writer, .arena = by->arena,
+		.verb = VERB_ACTION };
+	uint64_t giver = by->member, taker, revision;
 	enum rc rc;
 
-	if ((rc = subject_load(d, o, a, w->caller, w->actor.now, &by, err)) != RC_OK ||
-		(rc = subject_require(&by, PERM_ORG_TRANSFER, 0, false, err)) != RC_OK)
+	if ((rc = subject_require(by, PERM_ORG_TRANSFER, 0, false, err)) != RC_OK)
 		return rc;
-	giver = by.member;
-	if (from != NULL && by.all && (rc = member_by_id(o, from, &giver, err)) != RC_OK)
+	if (from != NULL && by->all && (rc = member_by_id(by->o, "from", from, &giver, err)) != RC_OK)
 		return rc;
 	if (giver == 0)
 		return fail(err, RC_INVALID_VALUE, "from", "say which member hands the role over");
-	if ((rc = member_by_id(o, to, &taker, err)) != RC_OK ||
-		(rc = check_transfer(&x, by.model, giver, taker, err)) != RC_OK)
+	if ((rc = member_by_id(by->o, "to", to, &taker, err)) != RC_OK ||
+		(rc = check_transfer(&x, by->model, giver, taker, err)) != RC_OK)
 		return rc;
 	writer.actor.action = "org.transfer";
-	revision = change_begin(o, &writer.actor);
-	set_role(&x, by.model, taker, by.model->transfer.role, "transfer", revision);
-	set_role(&x, by.model, giver, by.model->transfer.previous, "transfer", revision);
-	change_end(o);
+	revision = change_begin(by->o, &writer.actor);
+	set_role(&x, by->model, taker, by->model->transfer.role, "transfer", revision);
+	set_role(&x, by->model, giver, by->model->transfer.previous, "transfer", revision);
+	change_end(by->o);
 	return RC_OK;
 }

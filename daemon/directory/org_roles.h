@@ -9,9 +9,9 @@
  * change of the org; x needs d, o, w and arena alone. */
 void org_roles_put(struct deed *x, const struct model *m, uint64_t revision);
 
-/* The role that the model lets move goes from one member to another, in one change. from 0: the
- * caller itself. FORBIDDEN, INVALID_VALUE, CONFLICT. */
-enum rc org_transfer(const struct directory *d, struct orgtx *o, const struct writer *w,
-	struct arena *a, const struct uuid *from, const struct uuid *to, struct err *err) MUSTCHECK;
+/* The role that the model lets move goes from one member to another, in one change. from is for
+ * operators; NULL: the subject itself. FORBIDDEN, INVALID_VALUE, CONFLICT. */
+enum rc org_transfer(const struct subject *by, const struct writer *w, const struct uuid *from,
+	const struct uuid *to, struct err *err) MUSTCHECK;
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/banned.h"
 
 static const struct rules *const all_rules[] = { &user_rules, &group_rules, &workspace_rules,
-	&project_rules, &role_rules, &assignment_rules, &organization_rules,
+	&project_rules, &role_rules, &assignment_rules, &settings_rules, &organization_rules,
 	&person_rules, &connection_rules, &token_rules };
 
 const struct rules *

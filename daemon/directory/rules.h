@@ -88,6 +88,10 @@ uint64_t pending_invitations(const struct directory *d, struct orgtx *o, struct 
 void record_live(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now,
 	uint64_t row, struct record *r);
 
+/* After the settings of an org changed (x->root): struct org and the Organization record follow. Opens a
+ * change on the platform. */
+void settings_follow(struct deed *x);
+
 /* A record with one text put in place, packed anew in the arena: what rules.live() does. */
 void record_overlay_text(const struct directory *d, struct arena *a, struct record *r,
 	const struct attr *attr, struct slice text);
@@ -111,6 +115,6 @@ enum rc limit_require(const struct subject *by, enum limit limit, uint64_t count
 struct node *deed_tree(struct deed *x, const struct record *r);
 
 extern const struct rules user_rules, group_rules, workspace_rules, project_rules, role_rules,
-	assignment_rules, organization_rules, person_rules, connection_rules, token_rules;
+	assignment_rules, settings_rules, organization_rules, person_rules, connection_rules, token_rules;
 
 #endif

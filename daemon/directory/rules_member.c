@@ -1,5 +1,6 @@
 /* Members and teams: seats, owner protection, and that whatever ends in holding a role is giving it. */
 #include "daemon/directory/form.h"
+#include "daemon/directory/link.h"
 #include "daemon/directory/organization.h"
 #include "daemon/directory/rules.h"
 
@@ -113,16 +114,12 @@ check_guarded(struct deed *x, const struct model_role *role, struct err *err)
 }
 
 static enum rc
-user_check(struct deed *x, struct err *err)
+check_edit(struct deed *x, struct err *err)
 {
 	bool was_active, is_active, self;
 	const struct model_role *role;
 	enum rc rc;
 
-	if (x->by == NULL)
-		return RC_OK;
-	if (x->verb == VERB_CREATE)
-		return check_seat(x, err);
 	/* Nobody's role is looked up unless it matters: connections write the most by far. */
 	role = member_role(x->d, x->o, x->arena, x->by->model, x->row, x->w->actor.now, NULL);
 	self = x->by->member == x->row;
@@ -141,17 +138,37 @@ user_check(struct deed *x, struct err *err)
 	return RC_OK;
 }
 
-/* A person who is no member any more is in the org no more, on the platform too. */
+/* What it leaves for user_after(): the person who became, or ceases to be, this member. */
+struct tie {
+	uint64_t person; /* row; 0: nobody */
+	bool linked;
+};
+
+static enum rc
+user_check(struct deed *x, struct err *err)
+{
+	struct tie *tie = ARENA_NEW(x->arena, struct tie);
+	enum rc rc = RC_OK;
+
+	if (x->by != NULL)
+		rc = x->verb == VERB_CREATE ? check_seat(x, err) : check_edit(x, err);
+	if (rc != RC_OK)
+		return rc;
+	tie->linked = x->verb != VERB_DELETE;
+	tie->person = tie->linked ? link_decide(x) : person_of_member(x->d, x->o, x->old);
+	x->plan = tie;
+	return RC_OK;
+}
+
+/* Who is in which org is known on the platform too. */
 static void
 user_after(struct deed *x)
 {
+	const struct tie *tie = x->plan;
 	struct org org;
-	uint64_t person;
 
-	if (x->verb != VERB_DELETE || (person = person_of_member(x->d, x->o, x->old)) == 0 ||
-		!org_by_no(orgtx_txn(x->o), orgtx_org(x->o), &org))
-		return;
-	org_member_edge(x, &org, person, false, false);
+	if (tie->person != 0 && org_by_no(orgtx_txn(x->o), orgtx_org(x->o), &org))
+		org_member_edge(x, &org, tie->person, tie->linked, false);
 }
 
 const struct rules user_rules = { .type = TYPE_USER, .own = user_own, .check = user_check,

@@ -2,6 +2,7 @@
  * that they are in the orgs. */
 #include "daemon/directory/form.h"
 #include "daemon/directory/names.h"
+#include "daemon/directory/link.h"
 #include "daemon/directory/organization.h"
 
 #include "base/banned.h"
@@ -65,6 +66,43 @@ settle_verified(struct deed *x)
 			tree_set_bool(x->arena, e, at->person_email_verified, true);
 		else
 			tree_clear(e, at->person_email_verified);
+	}
+}
+
+/* A proven address is one person's. */
+static enum rc
+check_proven(struct deed *x, struct err *err)
+{
+	const struct attrs *at = &x->d->at;
+	const struct node *list = node_child(x->root, at->person_emails);
+
+	for (const struct node *e = list != NULL ? list->child : NULL; e != NULL; e = e->next) {
+		struct slice address = tree_text(e, at->person_email);
+		uint64_t other;
+
+		if (!verified_in(at, e))
+			continue;
+		other = person_with(x->d, orgtx_txn(x->o), x->arena, address);
+		if (other != 0 && other != x->row)
+			return fail(err, RC_UNIQUENESS, "emails",
+				"the address \"%.*s\" is verified for another person",
+				SLICE_ARG(slice_clip(address, 100)));
+	}
+	return RC_OK;
+}
+
+/* Members that were waiting for a proof are this person from now on. */
+static void
+link_proven(struct deed *x)
+{
+	const struct attrs *at = &x->d->at;
+	const struct node *list = node_child(x->root, at->person_emails), *value;
+
+	for (const struct node *e = list != NULL ? list->child : NULL; e != NULL; e = e->next) {
+		if (!verified_in(at, e) || (value = node_child(e, at->person_email)) == NULL ||
+			verified_in(at, email_before(x, value)))
+			continue;
+		link_person(x->d, orgtx_txn(x->o), x->w, x->arena, value->text);
 	}
 }
 
@@ -187,10 +225,13 @@ check(struct deed *x, struct err *err)
 {
 	struct plan *p = ARENA_NEW(x->arena, struct plan);
 
+	enum rc rc;
+
 	x->plan = p;
-	return x->verb == VERB_CREATE ? check_create(x, p, err)
-	       : x->verb == VERB_EDIT ? check_edit(x, err)
-				      : check_delete(x, p, err);
+	if (x->verb == VERB_DELETE)
+		return check_delete(x, p, err);
+	rc = x->verb == VERB_CREATE ? check_create(x, p, err) : check_edit(x, err);
+	return rc != RC_OK ? rc : check_proven(x, err);
 }
 
 static void
@@ -245,6 +286,8 @@ after(struct deed *x)
 
 	if (x->verb == VERB_CREATE && p->with_org)
 		org_plan_furnish(x, &p->made);
+	if (x->verb != VERB_DELETE)
+		link_proven(x);
 	for (size_t i = 0; i < p->place_count; i++) {
 		if (p->places[i].org.kind == ORG_PERSONAL)
 			end_personal(x, &p->places[i]);

@@ -1,8 +1,14 @@
-#include "daemon/scim/request.h"
+#include "daemon/scim/acts.h"
 
 #include "base/banned.h"
 
 const struct action_route action_routes[] = {
+	{ "link", TYPE_USER, BASE_ORG, false, true, act_link },
+	{ "unlink", TYPE_USER, BASE_ORG, false, false, act_unlink },
+	{ "verify", TYPE_SETTINGS, BASE_ORG, false, true, act_verify },
+	{ "claim", TYPE_ORGANIZATION, BASE_PLATFORM, true, true, act_claim },
+	{ "transfer", TYPE_ORGANIZATION, BASE_PLATFORM, false, true, act_transfer },
+	{ "migrate", TYPE_ORGANIZATION, BASE_PLATFORM, false, true, act_migrate },
 	{ .name = NULL },
 };
 
