@@ -233,6 +233,7 @@ class Queries(AuditTest):
                          [e for e in log if e["target"]["type"] == "Group"])
         for wrong in ("x", "1", "1-", "-1", "01-0", "1-00", "999999-0", "1-99", "0-0"):
             self.refused(self.api.find("/AuditEvents/.export", after=wrong), 400, "invalidValue")
+        self.assertEqual(self.api.request("HEAD", "/AuditEvents/.export").status, 200)
         reply = self.api.get("/AuditEvents/.export", headers={"Accept": "application/x-ndjson"})
         self.assertEqual(reply.status, 200)
         self.refused(self.api.get("/AuditEvents/.export", headers={"Accept": "text/csv"}), 406)
