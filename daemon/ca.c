@@ -70,6 +70,20 @@ ca_certificate_pem(struct arena *a, struct slice der, struct slice *pem, struct 
 	return ok ? RC_OK : fail(err, RC_INTERNAL, "", "a certificate is damaged");
 }
 
+enum rc
+ca_certificate_der(struct arena *a, struct slice pem, struct slice *der, struct err *err)
+{
+	BIO *in = pem.len <= INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.len) : NULL;
+	X509 *x = in != NULL ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+	struct slice again;
+	bool ok = x != NULL && encode_certificate(a, x, der, &again);
+
+	X509_free(x);
+	BIO_free(in);
+	ERR_clear_error();
+	return ok ? RC_OK : fail(err, RC_INTERNAL, "", "a certificate is damaged");
+}
+
 /* ---- Keys ---- */
 
 static enum rc
@@ -387,17 +401,19 @@ certificate_fill(X509 *x, const struct signer *s, EVP_PKEY *key, const struct ca
 }
 
 static enum rc
-days_check(const struct ca_request *r, const struct signer *s, int64_t now, struct err *err)
+end_check(const struct ca_request *r, const struct signer *s, int64_t now, struct err *err)
 {
-	int64_t left = (ca_time(X509_get0_notAfter(s->x)) - now) / DAY;
+	int64_t end = ca_time(X509_get0_notAfter(s->x));
 
-	if (r->days < 1 || r->days > CA_DAYS_MAX)
-		return fail(err, RC_INVALID_VALUE, "days", "a certificate holds for 1 to %d days", CA_DAYS_MAX);
-	if (left < 1)
-		return fail(err, RC_CONFLICT, "days", "the organization's certificate authority has expired: make a new one");
-	if (r->days > left)
-		return fail(err, RC_INVALID_VALUE, "days",
-			"the organization's certificate authority itself ends in %lld days", (long long)left);
+	if (end <= now)
+		return fail(err, RC_CONFLICT, "", "the organization's certificate authority has expired: make a new one");
+	if (r->not_after <= now)
+		return fail(err, RC_INVALID_VALUE, "notAfter", "must be in the future");
+	if (r->not_after > now + (int64_t)CA_DAYS_MAX * DAY)
+		return fail(err, RC_INVALID_VALUE, "notAfter", "must be within %d days from now", CA_DAYS_MAX);
+	if (r->not_after > end)
+		return fail(err, RC_INVALID_VALUE, "notAfter",
+			"the organization's certificate authority itself ends in %lld days", (long long)((end - now) / DAY));
 	return RC_OK;
 }
 
@@ -410,10 +426,10 @@ ca_issue(const struct seal *seal, const struct ca_org *org, const struct ca_auth
 	X509 *x = NULL;
 	enum rc rc;
 
-	*out = (struct ca_certificate){ .not_before = now - SLACK, .not_after = now + (int64_t)request->days * DAY };
+	*out = (struct ca_certificate){ .not_before = now - SLACK, .not_after = request->not_after };
 	if ((rc = signer_open(seal, org, ca, &s, err)) != RC_OK)
 		return rc;
-	if ((rc = days_check(request, &s, now, err)) != RC_OK)
+	if ((rc = end_check(request, &s, now, err)) != RC_OK)
 		goto out;
 	if (request->csr.len > 0)
 		rc = ca_csr_key(request->csr, &key, err);

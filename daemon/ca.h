@@ -66,8 +66,19 @@ struct ca_authority {
 enum rc ca_create(const struct seal *seal, const struct ca_org *org, int64_t now, struct arena *a,
 	struct ca_authority *out, struct err *err) MUSTCHECK;
 
-/* PEM of any certificate in DER. */
+/* PEM of any certificate in DER, and the other way. */
 enum rc ca_certificate_pem(struct arena *a, struct slice der, struct slice *pem, struct err *err) MUSTCHECK;
+enum rc ca_certificate_der(struct arena *a, struct slice pem, struct slice *der, struct err *err) MUSTCHECK;
+
+enum { CA_FINGERPRINT_TEXT = 64 };
+
+struct ca_facts {
+	struct ca_serial serial;
+	int64_t not_before, not_after;
+	char fingerprint[CA_FINGERPRINT_TEXT]; /* SHA-256 of the DER, in hex */
+};
+
+enum rc ca_facts_read(struct slice der, struct ca_facts *out, struct err *err) MUSTCHECK;
 
 /* ---- Certificates ---- */
 
@@ -76,7 +87,7 @@ struct ca_request {
 	struct uuid id;
 	struct slice name;    /* for people: the common name is this behind "member" or "service" */
 	struct slice csr;     /* PEM; empty: a key is made, and its private part given back */
-	unsigned days;        /* 1 to CA_DAYS_MAX, and not beyond the authority's end */
+	int64_t not_after;    /* at most CA_DAYS_MAX days from now, and not beyond the authority's end */
 	struct slice crl_url; /* where clients find the list; empty: the certificate names none */
 };
 
@@ -87,7 +98,7 @@ struct ca_certificate {
 	struct slice private_key; /* PEM (PKCS #8) of a key that was made here, else empty; wiped with the arena */
 };
 
-/* INVALID_VALUE with path "csr" or "days": what is wrong with it. Takes a millisecond or so, more for a large RSA key:
+/* INVALID_VALUE with path "csr" or "notAfter": what is wrong with it. Takes a millisecond or so, more for a large RSA key:
  * call on the pool where that matters. */
 enum rc ca_issue(const struct seal *seal, const struct ca_org *org, const struct ca_authority *ca,
 	const struct ca_request *request, int64_t now, struct arena *a, struct ca_certificate *out,

@@ -89,6 +89,38 @@ ca_time(const ASN1_TIME *t)
 	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
+static bool
+serial_read(const X509 *x, struct ca_serial *out)
+{
+	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
+	bool ok = n != NULL && !BN_is_negative(n) && BN_bn2binpad(n, out->bytes, CA_SERIAL_SIZE) == CA_SERIAL_SIZE;
+
+	BN_free(n);
+	return ok;
+}
+
+enum rc
+ca_facts_read(struct slice der, struct ca_facts *out, struct err *err)
+{
+	X509 *x = ca_parse(der);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+	bool ok = x != NULL && serial_read(x, &out->serial) && X509_digest(x, EVP_sha256(), digest, &size) == 1 &&
+		2 * size == CA_FINGERPRINT_TEXT;
+
+	for (size_t i = 0; ok && i < size; i++) {
+		out->fingerprint[2 * i] = HEX[digest[i] >> 4];
+		out->fingerprint[2 * i + 1] = HEX[digest[i] & 15];
+	}
+	if (ok) {
+		out->not_before = ca_time(X509_get0_notBefore(x));
+		out->not_after = ca_time(X509_get0_notAfter(x));
+	}
+	X509_free(x);
+	ERR_clear_error();
+	return ok ? RC_OK : fail(err, RC_INTERNAL, "", "a certificate is damaged");
+}
+
 /* ---- Requests ---- */
 
 static enum rc
@@ -213,7 +245,6 @@ static bool
 subject_read(const X509 *x, struct ca_subject *out)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	BIGNUM *serial = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
 	const GENERAL_NAME *name = sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
 	const ASN1_STRING *uri = name != NULL && name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
 	bool ok;
@@ -221,11 +252,9 @@ subject_read(const X509 *x, struct ca_subject *out)
 	ok = uri != NULL &&
 		uri_parse((struct slice){ (const char *)ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri) },
 			out) &&
-		serial != NULL && !BN_is_negative(serial) &&
-		BN_bn2binpad(serial, out->serial.bytes, CA_SERIAL_SIZE) == CA_SERIAL_SIZE;
+		serial_read(x, &out->serial);
 	out->not_after = ca_time(X509_get0_notAfter(x));
 	GENERAL_NAMES_free(names);
-	BN_free(serial);
 	return ok;
 }
 

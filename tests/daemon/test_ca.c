@@ -31,16 +31,16 @@ struct fixture {
 };
 
 static struct ca_request
-request_for(enum ca_kind kind, unsigned days)
+request_for(enum ca_kind kind, int64_t days)
 {
-	struct ca_request r = { .kind = kind, .name = SLICE("Ada"), .days = days };
+	struct ca_request r = { .kind = kind, .name = SLICE("Ada"), .not_after = now + days * day };
 
 	assert_true(uuid_parse(SLICE(ID), &r.id));
 	return r;
 }
 
 static struct ca_certificate
-issued(const struct fixture *f, enum ca_kind kind, unsigned days)
+issued(const struct fixture *f, enum ca_kind kind, int64_t days)
 {
 	struct ca_request r = request_for(kind, days);
 	struct ca_certificate c;
@@ -140,25 +140,48 @@ others_are_refused(void **state)
 }
 
 static void
-days_are_bounded(void **state)
+ends_are_bounded(void **state)
 {
 	const struct fixture *f = *state;
 	struct ca_request r = request_for(CA_MEMBER, 0);
-	int64_t end = now + 3652 * day;
+	int64_t end = now + 315576000; /* ten years of the authority */
 	struct ca_certificate c;
 	struct err err = ERR_INIT;
 
 	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_INVALID_VALUE);
-	assert_string_equal(err.path, "days");
-	r.days = CA_DAYS_MAX + 1;
+	assert_string_equal(err.path, "notAfter");
+	r.not_after = now + CA_DAYS_MAX * day + 1;
 	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_INVALID_VALUE);
 	assert_non_null(strstr(err.detail, "825"));
-	r.days = 100; /* the authority lives for 3652.5 days */
+	r.not_after = now + CA_DAYS_MAX * day;
+	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_OK);
+	r.not_after = end + 1;
 	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end - 50 * day, f->a, &c, &err), RC_INVALID_VALUE);
 	assert_non_null(strstr(err.detail, "50 days"));
-	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end + day, f->a, &c, &err), RC_CONFLICT);
-	r.days = 50;
+	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end, f->a, &c, &err), RC_CONFLICT);
+	r.not_after = end;
 	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end - 50 * day, f->a, &c, &err), RC_OK);
+}
+
+static void
+facts_are_those_of_the_certificate(void **state)
+{
+	const struct fixture *f = *state;
+	struct ca_certificate c = issued(f, CA_MEMBER, 3);
+	struct slice der, pem;
+	struct ca_facts facts;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(ca_facts_read(c.der, &facts, &err), RC_OK);
+	assert_memory_equal(&facts.serial, &c.serial, sizeof(c.serial));
+	assert_int_equal(facts.not_before, c.not_before);
+	assert_int_equal(facts.not_after, now + 3 * day);
+	assert_int_equal(ca_certificate_der(f->a, c.pem, &der, &err), RC_OK);
+	assert_true(slice_eq(der, c.der));
+	assert_int_equal(ca_certificate_pem(f->a, c.der, &pem, &err), RC_OK);
+	assert_true(slice_eq(pem, c.pem));
+	assert_int_equal(ca_facts_read(c.pem, &facts, &err), RC_INTERNAL);
+	assert_int_equal(ca_certificate_der(f->a, c.der, &der, &err), RC_INTERNAL);
 }
 
 static void
@@ -257,7 +280,7 @@ client_issue(struct fixture *f, const struct ca_org *org, char **argv, struct er
 {
 	struct ca_request r = { .kind = strcmp(argv[3], "service") == 0 ? CA_SERVICE : CA_MEMBER,
 		.name = slice_of(argv[5]),
-		.days = (unsigned)strtoul(argv[6], NULL, 10),
+		.not_after = time(NULL) + (int64_t)strtoul(argv[6], NULL, 10) * day,
 		.crl_url = slice_of(argv[7]) };
 	char serial[CA_SERIAL_TEXT];
 	struct ca_certificate c;
@@ -368,7 +391,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_certificate_says_who_it_is),
 		cmocka_unit_test(serials_are_not_repeated),
 		cmocka_unit_test(others_are_refused),
-		cmocka_unit_test(days_are_bounded),
+		cmocka_unit_test(ends_are_bounded),
+		cmocka_unit_test(facts_are_those_of_the_certificate),
 		cmocka_unit_test(keys_stay_in_their_org),
 		cmocka_unit_test(serials_and_reasons_as_text),
 	};
