@@ -57,6 +57,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/audit.c daemon/directory/audit.h \
 	daemon/directory/audit_values.c \
 	daemon/directory/check.c daemon/directory/check.h \
+	daemon/directory/certificate.c daemon/directory/certificate.h \
 	daemon/directory/directory.h \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
@@ -78,6 +79,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/rules.c daemon/directory/rules.h \
 	daemon/directory/rules_assignment.c \
 	daemon/directory/rules_connection.c \
+	daemon/directory/rules_certificate.c \
 	daemon/directory/rules_member.c \
 	daemon/directory/rules_organization.c \
 	daemon/directory/rules_person.c \

@@ -12,6 +12,8 @@ find(const struct schema_set *schema, uint8_t type, const char *path)
 	const struct resource_type *t = schema_type(schema, type);
 	const struct attr *found = t != NULL ? attr_find(t, slice_of(path)) : NULL;
 
+	if (found == NULL && t != NULL)
+		found = attr_own(t->root, slice_of(path)); /* hidden ones too */
 	if (found == NULL) {
 		log_event(LOG_ERROR, "schema-lacks-attribute", LOG_STR("path", path));
 		abort();

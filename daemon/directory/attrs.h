@@ -114,6 +114,24 @@
 	X(settings_nameservers, SETTINGS, "nameservers") \
 	X(settings_search_domains, SETTINGS, "searchDomains") \
 	X(settings_sso_metadata, SETTINGS, "sso.metadataUrl") \
+	X(certificate_kind, CERTIFICATE, "kind") \
+	X(certificate_display, CERTIFICATE, "displayName") \
+	X(certificate_subject_value, CERTIFICATE, "subject.value") \
+	X(certificate_subject_type, CERTIFICATE, "subject.type") \
+	X(certificate_csr, CERTIFICATE, "csr") \
+	X(certificate_private_key, CERTIFICATE, "privateKey") \
+	X(certificate_certificate, CERTIFICATE, "certificate") \
+	X(certificate_serial, CERTIFICATE, "serial") \
+	X(certificate_fingerprint, CERTIFICATE, "fingerprint") \
+	X(certificate_not_before, CERTIFICATE, "notBefore") \
+	X(certificate_not_after, CERTIFICATE, "notAfter") \
+	X(certificate_status, CERTIFICATE, "status") \
+	X(certificate_revoked_at, CERTIFICATE, "revokedAt") \
+	X(certificate_reason, CERTIFICATE, "reason") \
+	X(certificate_revoked, CERTIFICATE, "revoked") \
+	X(certificate_sealed_key, CERTIFICATE, "sealedKey") \
+	X(certificate_created_by_value, CERTIFICATE, "createdBy.value") \
+	X(certificate_created_by_type, CERTIFICATE, "createdBy.type") \
 	X(token_number, TOKEN, "number") \
 	X(token_permissions, TOKEN, "permissions") \
 	X(token_owner_value, TOKEN, "owner.value")

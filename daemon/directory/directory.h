@@ -29,6 +29,8 @@ struct directory {
 	uint64_t scan_limit; /* records that one request may examine without an index */
 	struct attrs at;
 	const struct model_set *models;
+	const struct seal *seal; /* of private keys; NULL: none can be made or used */
+	struct slice public_url; /* the daemon's own address, for what is made to last */
 	struct permset connection_rights; /* what a connection may do: users and groups */
 };
 

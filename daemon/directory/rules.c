@@ -1,5 +1,6 @@
 #include "daemon/directory/rules.h"
 
+#include "daemon/directory/certificate.h"
 #include "daemon/directory/form.h"
 #include "daemon/directory/ids.h"
 #include "daemon/directory/platform.h"
@@ -8,7 +9,7 @@
 
 static const struct rules *const all_rules[] = { &user_rules, &group_rules, &workspace_rules,
 	&project_rules, &role_rules, &assignment_rules, &settings_rules, &organization_rules,
-	&person_rules, &connection_rules, &token_rules };
+	&person_rules, &connection_rules, &token_rules, &certificate_rules };
 
 const struct rules *
 rules_of(uint8_t type)
@@ -237,6 +238,8 @@ deed_erase(struct deed *x, uint64_t row, uint64_t revision)
 				*(const struct attr *const *)((const char *)&x->d->at +
 							      hangers[i].attr),
 				hangers[i].naming, id, revision);
+	if (type == TYPE_USER || type == TYPE_TOKEN || type == TYPE_CONNECTION)
+		certificates_end_of(x, id, revision);
 	if (type == TYPE_USER || type == TYPE_GROUP)
 		touch_groups_of(x, row, revision);
 	(void)record_delete(x->o, row);

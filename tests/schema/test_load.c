@@ -185,7 +185,7 @@ our_own_members_are_read(void **state)
 		{ TYPE_ORGANIZATION, { "key", "displayName", "state", "number", "domains",
 					     "formerKeys.value" } },
 		{ TYPE_PERSON, { "userName", "displayName", "emails.value", "active" } },
-		{ TYPE_CERTIFICATE, { "subject.value", "serial", "fingerprint" } },
+		{ TYPE_CERTIFICATE, { "kind", "subject.value", "serial", "fingerprint", "revoked" } },
 		{ TYPE_QUOTA, { "name", "member.value" } },
 		{ TYPE_AUDIT_EVENT, { NULL } },
 	};
