@@ -35,6 +35,7 @@ struct response {
 	struct slice etag, location, allow, www_authenticate; /* sent when p is not NULL */
 	int retry_after;           /* seconds; sent when > 0 */
 	bool cacheable;            /* else Cache-Control: no-store */
+	int max_age;               /* seconds; with cacheable, > 0: for how long, and by everybody */
 };
 
 /* Queues the answer. body is copied before the call returns (for HEAD only its length is used; 204 and 304 carry none). */

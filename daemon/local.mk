@@ -109,6 +109,8 @@ libdaemon_a_SOURCES = \
 	daemon/scim/actions.c \
 	daemon/scim/audit.c \
 	daemon/scim/bulk.c \
+	daemon/scim/certificate.c \
+	daemon/scim/crl.c daemon/scim/crl.h \
 	daemon/scim/cursor.c \
 	daemon/scim/discovery.c \
 	daemon/scim/edit.c daemon/scim/edit.h \

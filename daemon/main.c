@@ -21,8 +21,10 @@
 
 #include "base/log.h"
 #include "daemon/api_print.h"
+#include "daemon/clock.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/directory/certificate.h"
 #include "daemon/directory/operation.h"
 #include "daemon/mail/mailer.h"
 #include "daemon/models.h"
@@ -40,6 +42,7 @@ struct daemon {
 	const struct schema_set *schema;
 	const struct model_set *models;
 	struct directory directory;
+	struct seal *seal;
 	struct server *server;
 	struct store *store;
 	struct committer *committer;
@@ -326,6 +329,50 @@ schema_start(struct daemon *d, struct err *err)
 	return personal_model_check(d, err);
 }
 
+/* What keys of secrets there are; whatever a former one sealed is sealed anew, so that its file can go. */
+static enum rc
+seal_start(struct daemon *d, struct err *err)
+{
+	const struct config *c = d->config;
+	enum rc rc = seal_new(c->data_directory, c->seal_key_file, c->seal_old_key_files, &d->seal, err);
+
+	d->directory.seal = d->seal;
+	if (c->public_url != NULL)
+		d->directory.public_url = slice_of(c->public_url);
+	return rc;
+}
+
+struct reseal_job {
+	struct write_job job; /* must stay first */
+	const struct directory *directory;
+	size_t count;
+};
+
+static enum rc
+reseal_run(struct write_job *job, struct txn *t, struct err *err)
+{
+	struct reseal_job *r = (struct reseal_job *)job;
+	struct actor by = { .door = DOOR_CONTROL, .kind = ACTOR_SYSTEM, .now = clock_ticks() };
+	struct arena *a = arena_new();
+	enum rc rc = certificates_reseal(r->directory, t, &by, a, &r->count, err);
+
+	arena_free(a);
+	return rc;
+}
+
+static enum rc
+reseal(struct daemon *d, struct err *err)
+{
+	struct reseal_job job = { .directory = &d->directory };
+	enum rc rc;
+
+	if (d->config->seal_old_key_files[0] == NULL)
+		return RC_OK;
+	if ((rc = committer_run(d->committer, reseal_run, &job.job, err)) == RC_OK)
+		log_event(LOG_INFO, "sealed-anew", LOG_NUM("secrets", job.count));
+	return rc;
+}
+
 /* ---- Reload ---- */
 
 static void
@@ -390,6 +437,7 @@ stop(struct daemon *d)
 	if (d->store != NULL)
 		store_close(d->store);
 	rate_free(d->rate);
+	seal_free(d->seal);
 }
 
 static enum rc
@@ -401,7 +449,8 @@ start(struct daemon *d, struct err *err)
 
 	if ((rc = schema_start(d, err)) != RC_OK || (rc = listeners_open(d, err)) != RC_OK ||
 		(rc = privileges_drop(d, false, err)) != RC_OK ||
-		(rc = lock_take(d, 5, err)) != RC_OK || (rc = store_start(d, err)) != RC_OK)
+		(rc = lock_take(d, 5, err)) != RC_OK || (rc = seal_start(d, err)) != RC_OK ||
+		(rc = store_start(d, err)) != RC_OK || (rc = reseal(d, err)) != RC_OK)
 		return rc;
 	hide_memory(); /* after setuid(), which makes the process dumpable again */
 	d->rate = rate_new(&limits);

@@ -262,6 +262,8 @@ put_head(struct buf *b, struct exchange *x, const struct response *r, const stru
 	}
 	if (!r->cacheable)
 		BUF_LIT(b, "Cache-Control: no-store\r\n");
+	else if (r->max_age > 0)
+		buf_printf(b, "Cache-Control: public, max-age=%d\r\n", r->max_age);
 	put_header(b, SLICE("X-Request-Id: "), slice_of(x->id));
 	BUF_LIT(b, "X-Content-Type-Options: nosniff\r\n");
 	if (x->secure)

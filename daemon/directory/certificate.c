@@ -167,6 +167,7 @@ authority_tree(struct deed *x, const struct ca_authority *ca, struct node *root,
 	tree_set_i64(x->arena, root, at->certificate_not_after, facts.not_after * TICKS);
 	tree_set_text(x->arena, root, at->certificate_status, SLICE("valid"));
 	tree_set_text(x->arena, root, at->certificate_sealed_key, ca->sealed_key);
+	deed_created_by(x, root, at->certificate_created_by_value, at->certificate_created_by_type);
 	return RC_OK;
 }
 
@@ -182,34 +183,34 @@ supersede(struct deed *x, uint64_t revision)
 
 enum rc
 authority_make(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a, bool replace,
-	struct written *out, struct err *err)
+	bool *made, struct written *out, struct err *err)
 {
 	const struct resource_type *type = schema_type(d->schema, TYPE_CERTIFICATE);
 	struct deed x = { .d = d, .o = o, .w = w, .arena = a, .type = type, .verb = VERB_ACTION };
 	struct node *root = node_new(a, type->root, NODE_OBJECT);
 	int64_t now = w->actor.now / TICKS;
-	struct ca_authority made;
+	struct ca_authority ca;
 	struct authority old;
 	struct org org;
 	uint64_t revision, row;
 	enum rc rc;
 
+	*made = false;
 	if ((rc = action_begin(&x, TYPE_SETTINGS, SLICE("ca"), err)) != RC_OK)
 		return rc;
 	if (!replace && authority_find(d, o, a, &old) && old.not_after > now)
-		return fail(err, RC_CONFLICT, "",
-			"the organization has a certificate authority; with {\"replace\": true} another one takes its "
-			"place, and all its certificates are revoked");
+		return show(&x, old.row, out, err);
 	if (d->seal == NULL || !org_by_no(orgtx_txn(o), orgtx_org(o), &org))
 		return fail(err, RC_UNAVAILABLE, "", "no authority can be made now: there is no key to seal it with");
-	if ((rc = ca_create(d->seal, &(struct ca_org){ org.no, slice_of(org.key), slice_of(org.name) }, now, a, &made,
+	if ((rc = ca_create(d->seal, &(struct ca_org){ org.no, slice_of(org.key), slice_of(org.name) }, now, a, &ca,
 		     err)) != RC_OK ||
-		(rc = authority_tree(&x, &made, root, err)) != RC_OK)
+		(rc = authority_tree(&x, &ca, root, err)) != RC_OK)
 		return rc;
 	revision = change_begin(o, &w->actor);
 	supersede(&x, revision);
 	row = deed_create(&x, TYPE_CERTIFICATE, root, revision);
 	change_end(o);
+	*made = true;
 	return show(&x, row, out, err);
 }
 

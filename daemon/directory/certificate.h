@@ -24,10 +24,10 @@ struct authority {
 /* The one in force; false: the org has none. Expired ones count. */
 bool authority_find(const struct directory *d, struct orgtx *o, struct arena *a, struct authority *out);
 
-/* The action ".ca": makes the org's authority. CONFLICT when it has one that holds, unless it is to be replaced:
- * then all certificates of the old one are revoked. */
+/* The action ".ca": makes the org's authority, or gives the one that it has and that holds still, unless that is to be
+ * replaced: then all its certificates are revoked. */
 enum rc authority_make(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
-	bool replace, struct written *out, struct err *err) MUSTCHECK;
+	bool replace, bool *made, struct written *out, struct err *err) MUSTCHECK;
 
 /* The action ".revoke". A certificate that is revoked already stays as it is. */
 enum rc certificate_revoke(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,

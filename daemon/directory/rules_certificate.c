@@ -124,12 +124,7 @@ fill(struct deed *x, uint64_t subject, const struct ca_certificate *c, const str
 	tree_set_i64(a, x->root, at->certificate_not_before, c->not_before * TICKS);
 	tree_set_i64(a, x->root, at->certificate_not_after, c->not_after * TICKS);
 	tree_set_text(a, x->root, at->certificate_status, SLICE("valid"));
-	if (x->by != NULL && x->by->member != 0) {
-		tree_set_text(a, x->root, at->certificate_created_by_value, id_text(a, &x->by->member_id));
-		tree_set_text(a, x->root, at->certificate_created_by_type, SLICE("User"));
-	} else if (x->by == NULL || x->by->caller == CALLER_OPERATOR) {
-		tree_set_text(a, x->root, at->certificate_created_by_type, SLICE("Operator"));
-	}
+	deed_created_by(x, x->root, at->certificate_created_by_value, at->certificate_created_by_type);
 }
 
 static enum rc

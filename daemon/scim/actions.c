@@ -9,6 +9,8 @@ const struct action_route action_routes[] = {
 	{ "claim", TYPE_ORGANIZATION, BASE_PLATFORM, true, true, act_claim },
 	{ "transfer", TYPE_ORGANIZATION, BASE_PLATFORM, false, true, act_transfer },
 	{ "migrate", TYPE_ORGANIZATION, BASE_PLATFORM, false, true, act_migrate },
+	{ "ca", TYPE_SETTINGS, BASE_ORG, false, false, act_ca },
+	{ "revoke", TYPE_CERTIFICATE, BASE_ORG, false, false, act_revoke },
 	{ .name = NULL },
 };
 

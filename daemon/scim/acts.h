@@ -11,6 +11,8 @@ void act_claim(struct request *rq);
 void act_transfer(struct request *rq);
 void act_migrate(struct request *rq);
 void act_verify(struct request *rq);
+void act_ca(struct request *rq);
+void act_revoke(struct request *rq);
 
 /* A plan as JSON; done: what was done, without the classes of members. */
 void migration_write(struct buf *out, const struct migration_plan *p, bool done);

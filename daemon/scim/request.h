@@ -24,6 +24,7 @@ struct scim {
 	struct scim_options options;
 	struct directory directory;
 	struct pool *pool;
+	struct crl_cache *crls;
 	struct scim_worker *workers;
 	struct projection by_default[TYPE_COUNT];
 	struct audit_attrs audit;

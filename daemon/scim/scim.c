@@ -6,6 +6,7 @@
 
 #include "daemon/access/access.h"
 #include "daemon/clock.h"
+#include "daemon/scim/crl.h"
 #include "daemon/scim/request.h"
 
 #include "base/banned.h"
@@ -350,7 +351,7 @@ request_new(struct exchange *x, struct scim *s)
 }
 
 /* What else is served beside SCIM: the first that takes the path answers. */
-static const struct side_door *const doors[] = { &access_door };
+static const struct side_door *const doors[] = { &access_door, &crl_door };
 
 static const struct side_door *
 find_door(const struct request *rq)
@@ -434,6 +435,7 @@ scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 		abort();
 	s->options = *options;
 	pthread_mutex_init(&s->id_lock, NULL);
+	s->crls = crl_cache_new();
 	audit_attrs_init(&s->audit, options->schema);
 	s->directory = *options->directory;
 	for (size_t i = 0; i < options->schema->type_count; i++)
@@ -468,6 +470,7 @@ scim_free(struct scim *s)
 		reader_free(s->workers[i].reader);
 		buf_release(&s->workers[i].out);
 	}
+	crl_cache_free(s->crls);
 	pthread_mutex_destroy(&s->id_lock);
 	free(s->workers);
 	free(s);
