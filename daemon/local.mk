@@ -48,7 +48,10 @@ libdaemon_a_SOURCES = \
 	daemon/control/audit.c \
 	daemon/control/call.c daemon/control/call.h \
 	daemon/control/care.c \
-	daemon/control/commands.c \
+	daemon/control/change.c daemon/control/change.h \
+	daemon/control/orgs.c \
+	daemon/control/people.c \
+	daemon/control/tokens.c \
 	daemon/control/control.c \
 	daemon/control/keep.c \
 	daemon/control/outbox.c \

@@ -52,6 +52,9 @@ enum rc call_read(struct call *c, struct slice *data, bool *last, struct err *er
 /* A time as JSON: RFC 3339, or null for 0. */
 json_t *json_time(int64_t ticks);
 
+/* Begins the removal of a deleted org whose grace is over. */
+enum rc org_bury(
+	const struct control_options *o, uint32_t no, bool *buried, struct err *err) MUSTCHECK;
 /* Removes a deleted org's entries in steps until nothing is left; c may be NULL. */
 enum rc org_purge_all(
 	const struct control_options *o, uint32_t no, struct call *c, struct err *err) MUSTCHECK;
@@ -60,10 +63,12 @@ command_run command_status, command_reload, command_backup, command_restore, com
 	command_export, command_import;
 command_run command_audit_list, command_audit_export, command_audit_head, command_audit_verify;
 command_run command_org_create, command_org_list, command_org_show, command_org_suspend,
-	command_org_resume, command_org_delete;
+	command_org_resume, command_org_rename, command_org_delete, command_org_restore;
+command_run command_person_create, command_person_list, command_person_show, command_person_token,
+	command_person_delete;
 command_run command_connection_create, command_connection_list, command_connection_delete,
 	command_connection_release, command_connection_set_dialect;
-command_run command_token_add, command_token_list, command_token_rotate, command_token_revoke;
+command_run command_token_create, command_token_add, command_token_list, command_token_rotate, command_token_revoke;
 command_run command_outbox_list, command_outbox_retry, command_outbox_drop, command_outbox_test;
 
 #endif

@@ -104,34 +104,59 @@ accept_main(void *arg)
 	}
 }
 
-/* Ends removals of orgs that a stop interrupted. */
+/* One look at all orgs: removes those whose grace is over, and goes on with removals that a stop
+ * interrupted. Returns when the next one is due (ticks; 0: none waits). */
+static int64_t
+purge_look(struct control *c, struct txn *reader)
+{
+	struct org org = { .no = 0 };
+	struct err err = ERR_INIT;
+	int64_t next = 0, now;
+	uint32_t after = 0;
+	bool more = true, go;
+
+	while (more && !c->stopping && reader_begin(reader, &err) == RC_OK) {
+		now = clock_ticks();
+		while ((more = org_next(reader, after, &org))) {
+			after = org.no;
+			if (org.state == ORG_PURGING ||
+				(org.state == ORG_DELETED && org.delete_after <= now))
+				break;
+			if (org.state == ORG_DELETED && (next == 0 || org.delete_after < next))
+				next = org.delete_after;
+		}
+		reader_end(reader);
+		if (!more)
+			break;
+		go = org.state == ORG_PURGING;
+		if ((!go && org_bury(&c->options, org.no, &go, &err) != RC_OK) ||
+			(go && org_purge_all(&c->options, org.no, NULL, &err) != RC_OK))
+			log_event(LOG_ERROR, "org-removal-failed", LOG_STR("org", org.key),
+				LOG_STR("reason", err.detail));
+		else if (go)
+			log_event(LOG_INFO, "org-removed", LOG_STR("org", org.key));
+	}
+	return next;
+}
+
 static void *
 purge_main(void *arg)
 {
 	struct control *c = arg;
 	struct txn *reader = reader_new(c->options.store);
-	struct org org = { .no = 0 };
-	struct err err = ERR_INIT;
-	uint32_t after = 0;
-	bool more = true;
+	uint64_t epoch = UINT64_MAX;
+	int64_t next = 0;
 
-	while (more) {
-		if (reader == NULL || reader_begin(reader, &err) != RC_OK)
-			break;
-		while ((more = org_next(reader, after, &org)) && org.state != ORG_PURGING)
-			after = org.no;
-		reader_end(reader);
-		if (!more)
-			break;
-		after = org.no;
-		log_event(LOG_INFO, "org-removal-resumed", LOG_STR("org", org.key));
-		more = !c->stopping;
-		if (more && org_purge_all(&c->options, org.no, NULL, &err) != RC_OK)
-			log_event(LOG_ERROR, "org-removal-failed", LOG_STR("org", org.key),
-				LOG_STR("reason", err.detail));
+	while (!c->stopping) {
+		/* Orgs change seldom: no look is taken unless one did, or one is due. */
+		if (epoch != store_epoch(c->options.store) || (next != 0 && next <= clock_ticks())) {
+			epoch = store_epoch(c->options.store);
+			next = purge_look(c, reader);
+		}
+		for (int i = 0; i < 10 && !c->stopping; i++)
+			(void)usleep(100000);
 	}
-	if (reader != NULL)
-		reader_free(reader);
+	reader_free(reader);
 	return NULL;
 }
 

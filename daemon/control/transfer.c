@@ -3,14 +3,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/control/call.h"
+#include "daemon/control/change.h"
 #include "daemon/directory/org.h"
 #include "daemon/directory/transfer.h"
 
 #include "base/banned.h"
 
 static void
-json_put(json_t *object, const char *name, uint64_t value)
+count_put(json_t *object, const char *name, uint64_t value)
 {
 	(void)json_object_set_new(object, name, json_integer((json_int_t)value));
 }
@@ -20,11 +20,11 @@ counts_json(const struct transfer_counts *n)
 {
 	json_t *j = json_object();
 
-	json_put(j, "lines", n->lines);
-	json_put(j, "users", n->users);
-	json_put(j, "groups", n->groups);
-	json_put(j, "memberships", n->memberships);
-	json_put(j, "skipped", n->skipped);
+	count_put(j, "lines", n->lines);
+	count_put(j, "users", n->users);
+	count_put(j, "groups", n->groups);
+	count_put(j, "memberships", n->memberships);
+	count_put(j, "skipped", n->skipped);
 	return j;
 }
 
@@ -88,25 +88,16 @@ command_export(struct call *c, struct err *err)
 
 /* ---- Import ---- */
 
-struct find_job {
-	struct write_job job;
-	struct slice key, name;
-	struct org org;
-	struct connection connection;
-};
-
 static enum rc
-find_step(struct write_job *job, struct txn *t, struct err *err)
+find_step(struct change_job *j, struct txn *t, struct err *err)
 {
-	struct find_job *j = (struct find_job *)job;
 	enum rc rc;
 
 	if ((rc = dir_org_find(t, j->key, &j->org, err)) != RC_OK)
 		return rc;
 	if ((rc = dir_connection_find(t, j->org.no, j->name, &j->connection, err)) == RC_NOT_FOUND)
-		rc = dir_connection_create(t, j->org.no, j->name, DIALECT_TOLERANT, clock_ticks(),
-			&j->connection, err);
-	return rc != RC_OK ? rc : txn_rc(t);
+		rc = change_make_connection(j, t, j->org.no, j->name, DIALECT_TOLERANT, err);
+	return rc;
 }
 
 static void
@@ -137,7 +128,7 @@ enum rc
 command_import(struct call *c, struct err *err)
 {
 	const struct config *config = c->options->config;
-	struct find_job j = { .key = { NULL, 0 } };
+	struct change_job j = { .step = find_step };
 	struct import_options options = { .store = c->options->store,
 		.committer = c->options->committer,
 		.schema = c->options->schema,
@@ -153,7 +144,7 @@ command_import(struct call *c, struct err *err)
 
 	if ((rc = call_text(c, "org", true, &j.key, err)) != RC_OK ||
 		(rc = call_text(c, "connection", true, &j.name, err)) != RC_OK ||
-		(rc = committer_run(c->options->committer, find_step, &j.job, err)) != RC_OK)
+		(rc = change_run(c, &j, err)) != RC_OK)
 		return rc;
 	options.org = j.org.no;
 	options.connection = j.connection.no;

@@ -73,6 +73,22 @@ bool connection_of_row(
 bool token_of_record(
 	const struct directory *d, struct orgtx *o, const struct record *r, struct token *out);
 
+/* A new token in place of one, with all that it had but the secret. */
+struct token_rotation {
+	struct slice label; /* "": the old one's */
+	int64_t expires;    /* 0: none, or over HTTPS the usual one */
+	int64_t old_until;  /* when the old one ends, unless it ends before */
+	struct token token; /* the new one; wipe what was used of secret */
+	char secret[TOKEN_TEXT + 1];
+};
+enum rc token_rotate(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, uint64_t row, struct token_rotation *r, struct written *out,
+	struct err *err) MUSTCHECK;
+
+/* Lets a connection go on that the guard of mass removal stopped, in a fresh window. */
+enum rc connection_release(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, uint64_t row, struct connection *out, struct err *err) MUSTCHECK;
+
 /* ---- Members who are people ---- */
 
 /* The active member of an org that a person is; 0: none. all: also one that is not active. */

@@ -99,3 +99,32 @@ const struct rules connection_rules = { .type = TYPE_CONNECTION,
 	.check = check,
 	.apply = apply,
 	.live = live };
+
+enum rc
+connection_release(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, uint64_t row, struct connection *out, struct err *err)
+{
+	struct writer named = *w;
+	struct buf b = BUF_INIT;
+	struct subject by;
+	struct record r;
+	enum rc rc;
+
+	if (!connection_of_row(d, o, row, out) || !record_get(o, row, &r))
+		return fail(err, RC_NOT_FOUND, "", "there is no such connection");
+	if (w->caller != NULL &&
+		((rc = subject_load(d, o, a, w->caller, w->actor.now, &by, err)) != RC_OK ||
+			(rc = operation_require(&by,
+				 operation_find(TYPE_CONNECTION, VERB_ACTION, SLICE("release")), 0,
+				 false, err)) != RC_OK))
+		return rc;
+	named.actor.action = "connection.release";
+	out->guard = (struct guard){ 0 };
+	r.revision = change_begin(o, &named.actor);
+	record_pack_as_is(&b, &r);
+	record_replace(o, row, buf_as_slice(&b));
+	connection_put(orgtx_txn(o), out);
+	change_end(o);
+	buf_release(&b);
+	return RC_OK;
+}

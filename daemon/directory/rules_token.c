@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 
 #include "daemon/directory/form.h"
+#include "daemon/directory/ids.h"
 #include "daemon/directory/names.h"
 #include "daemon/directory/org.h"
 #include "daemon/directory/organization.h"
@@ -482,3 +483,46 @@ const struct rules token_rules = { .type = TYPE_TOKEN,
 	.check = check,
 	.apply = apply,
 	.live = live };
+
+/* ---- Rotation ---- */
+
+enum rc
+token_rotate(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	uint64_t row, struct token_rotation *r, struct written *out, struct err *err)
+{
+	struct deed x = { .d = d, .o = o, .w = w, .arena = a };
+	const struct resource_type *type = schema_type(d->schema, TYPE_TOKEN);
+	struct resource_in in = { .root = NULL };
+	struct uuid id = id_new();
+	struct record old, fresh;
+	struct token token;
+	uint64_t revision;
+	struct node *tree;
+	enum rc rc;
+
+	if (row_type(row) != TYPE_TOKEN || !record_get(o, row, &old) ||
+		!token_of_record(d, o, &old, &token))
+		return fail(err, RC_NOT_FOUND, "", "there is no such token");
+	in.root = deed_tree(&x, &old);
+	tree = deed_tree(&x, &old);
+	tree_clear(in.root, d->at.token_expires);
+	if (r->expires != 0)
+		tree_set_i64(a, in.root, d->at.token_expires, r->expires);
+	if (r->label.len > 0)
+		tree_set_text(a, in.root, d->at.token_display, r->label);
+	if ((rc = resource_create(d, o, w, a, type, &id, &in, out, err)) != RC_OK)
+		return rc;
+	if (!record_parse(d->schema, out->packed, &fresh) || !token_of_record(d, o, &fresh, &r->token))
+		return fail(err, RC_INTERNAL, "", "the token could not be made");
+	memset(r->secret, 0, sizeof(r->secret));
+	memcpy(r->secret, record_text(d->schema, &fresh, d->at.token_secret).p, TOKEN_TEXT);
+	if (token.expires != 0 && token.expires <= r->old_until)
+		return RC_OK;
+	token.expires = r->old_until;
+	tree_set_i64(a, tree, d->at.token_expires, token.expires);
+	revision = change_begin(o, &w->actor);
+	deed_replace(&x, row, tree, revision);
+	token_put(orgtx_txn(o), &token);
+	change_end(o);
+	return RC_OK;
+}

@@ -88,7 +88,7 @@ class Neighbours(SystemTest):
         org = self.org()
         thread, result = self.slow_bulk(org, 100)
         time.sleep(0.3)
-        self.daemon.ctl("org", "delete", org.key, "--yes")
+        self.daemon.ctl("org", "delete", org.key, "--now", "--yes")
         self.assertTrue(thread.is_alive())
         thread.join()
         self.refused(result[0], 401)

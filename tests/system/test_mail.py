@@ -402,7 +402,7 @@ class MailTest(unittest.TestCase):
         daemon.ctl("org", "create", "other")
         mine, theirs = self.send(daemon, "a@example.com"), self.send(daemon, "b@example.com", "other")
         self.assertEqual([entry["number"] for entry in daemon.ctl("outbox", "list", "--org", "acme")], [mine])
-        daemon.ctl("org", "delete", "acme", "--yes")
+        daemon.ctl("org", "delete", "acme", "--now", "--yes")
         self.assertEqual([entry["number"] for entry in daemon.ctl("outbox", "list")], [theirs])
         with self.assertRaises(CtlError):
             daemon.ctl("outbox", "list", "--org", "acme")

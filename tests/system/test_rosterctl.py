@@ -92,7 +92,7 @@ class Usage(unittest.TestCase):
 
         self.assertLessEqual({"org", "connection", "token", "backup"}, complete(""))
         self.assertEqual(complete("connection", "re"), {"release"})
-        self.assertEqual(complete("--data", "x", "token", ""), {"add", "list", "rotate", "revoke"})
+        self.assertEqual(complete("--data", "x", "token", ""), {"add", "create", "list", "rotate", "revoke"})
         self.assertEqual(complete("connection", "create", "a", "b", "--dialect", "s"), {"strict"})
         self.assertIn("--with-secrets", complete("export", "a", "--"))
 
@@ -163,7 +163,7 @@ class Offline(unittest.TestCase):
         lines = "".join(user_line(f"u{n}", emails=[{"value": f"u{n}@example.com"}]) + "\n" for n in range(30000))
         self.ok("import", "doomed", "--connection", "c", stdin=lines)
         remover = subprocess.Popen([self.daemon.rosterctl, "--data", str(self.daemon.data), "org", "delete", "doomed",
-                                    "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                    "--now", "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         began = time.monotonic()
         while self.ok("org", "list")[0]["state"] == "active" and time.monotonic() - began < 30:
             pass
@@ -174,7 +174,7 @@ class Offline(unittest.TestCase):
         while len(self.ok("org", "list")) > 1:
             self.assertLess(time.monotonic() - began, 60, "the removal does not go on after a restart")
             time.sleep(0.05)
-        self.assertEqual(self.ok("verify")["records"], 0)
+        self.assertEqual(self.ok("verify")["problems"], 0)
         self.ok("org", "create", "doomed")
         self.assertEqual(self.ok("org", "show", "doomed")["users"], 0)
 

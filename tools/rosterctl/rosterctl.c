@@ -36,13 +36,16 @@ struct command {
 };
 
 static const struct column org_columns[] = { { "key", "KEY" }, { "name", "NAME" },
-	{ "state", "STATE" }, { "users", "USERS" }, { "activeUsers", "ACTIVE" },
+	{ "kind", "KIND" }, { "model", "MODEL" }, { "state", "STATE" }, { "users", "USERS" }, { "activeUsers", "ACTIVE" },
 	{ "groups", "GROUPS" }, { "memberships", "MEMBERSHIPS" }, { "created", "CREATED" },
 	{ NULL, NULL } };
 static const struct column connection_columns[] = { { "number", "NO" }, { "name", "NAME" },
 	{ "dialect", "DIALECT" }, { "stopped", "STOPPED" }, { "created", "CREATED" },
 	{ "baseUrl", "BASE URL" }, { NULL, NULL } };
-static const struct column token_columns[] = { { "number", "NO" }, { "connection", "CONNECTION" },
+static const struct column person_columns[] = { { "userName", "USERNAME" }, { "name", "NAME" },
+	{ "active", "ACTIVE" }, { "id", "ID" }, { "created", "CREATED" }, { NULL, NULL } };
+static const struct column token_columns[] = { { "number", "NO" }, { "kind", "KIND" },
+	{ "connection", "CONNECTION" },
 	{ "label", "LABEL" }, { "created", "CREATED" }, { "expires", "EXPIRES" },
 	{ "expired", "EXPIRED" }, { "lastUsed", "LAST USED" }, { NULL, NULL } };
 
@@ -61,6 +64,10 @@ static const struct column audit_columns[] = { { "time", "TIME" }, { "actor.type
 #define LABEL                                                                                      \
 	{                                                                                          \
 		"--label", "label", "TEXT", "what the token is for"                                \
+	}
+#define PERMISSIONS                                                                                \
+	{                                                                                          \
+		"--permissions", "permissions", "P,P", "what the token is limited to"             \
 	}
 #define DIALECT                                                                                    \
 	{                                                                                          \
@@ -83,11 +90,15 @@ static const struct column audit_columns[] = { { "time", "TIME" }, { "actor.type
 
 static const struct command commands[] = {
 	{ .words = "org create",
-		.usage = "KEY [--name NAME]",
+		.usage = "KEY [--name NAME] [--model M] [--kind KIND] [--owner USERNAME]",
 		.args = { "org" },
 		.args_min = 1,
 		.help = "makes an org; its key stands in addresses",
-		.options = { { "--name", "name", "NAME", "what people call it" } } },
+		.options = { { "--name", "name", "NAME", "what people call it" },
+			{ "--model", "model", "M", "its role model (rosterctl model list)" },
+			{ "--kind", "kind", "KIND", "company (default) or personal" },
+			{ "--owner", "owner", "USERNAME",
+				"the person who becomes its first member" } } },
 	{ .words = "org list", .usage = "", .help = "lists all orgs", .columns = org_columns },
 	{ .words = "org show",
 		.usage = "KEY",
@@ -104,14 +115,51 @@ static const struct command commands[] = {
 		.args = { "org" },
 		.args_min = 1,
 		.help = "serves a suspended org again" },
+	{ .words = "org rename",
+		.usage = "KEY NEWKEY",
+		.args = { "org", "newKey" },
+		.args_min = 2,
+		.help = "changes an org's key; the former one leads to it for a while" },
 	{ .words = "org delete",
-		.usage = "KEY [--yes]",
+		.usage = "KEY [--now] [--yes]",
 		.args = { "org" },
 		.args_min = 1,
 		.kind = CONFIRM,
-		.help = "removes an org and all that is in it, for good",
+		.help = "deletes an org; after a grace all that is in it is removed for good",
 		.progress = "removing",
-		.options = { { "--yes", "yes", NULL, "do not ask" } } },
+		.options = { { "--now", "now", NULL, "for good at once, without a grace" },
+			{ "--yes", "yes", NULL, "do not ask" } } },
+	{ .words = "org restore",
+		.usage = "KEY",
+		.args = { "org" },
+		.args_min = 1,
+		.help = "restores a deleted org within its grace" },
+	{ .words = "person create",
+		.usage = "USERNAME [--name NAME] [--email ADDRESS [--verified]]",
+		.args = { "person" },
+		.args_min = 1,
+		.help = "signs a person up",
+		.options = { { "--name", "name", "NAME", "what people call them" },
+			{ "--email", "email", "ADDRESS", "their address" },
+			{ "--verified", "verified", NULL, "it is proven that the address is theirs" } } },
+	{ .words = "person list", .usage = "", .help = "lists all people", .columns = person_columns },
+	{ .words = "person show",
+		.usage = "USERNAME",
+		.args = { "person" },
+		.args_min = 1,
+		.help = "shows a person and their orgs" },
+	{ .words = "person token",
+		.usage = "USERNAME [--permissions P,P] [--expires WHEN] [--label TEXT]",
+		.args = { "person" },
+		.args_min = 1,
+		.help = "makes a personal token, for every org that the person is in; it is shown this "
+			"once",
+		.options = { PERMISSIONS, EXPIRES, LABEL } },
+	{ .words = "person delete",
+		.usage = "USERNAME",
+		.args = { "person" },
+		.args_min = 1,
+		.help = "removes a person, their memberships and tokens; their personal org is deleted" },
 	{ .words = "connection create",
 		.usage = "ORG NAME [--dialect D] [--expires WHEN] [--label TEXT]",
 		.args = { "org", "connection" },
@@ -139,6 +187,14 @@ static const struct command commands[] = {
 		.args = { "org", "connection", "dialect" },
 		.args_min = 3,
 		.help = "sets how a connection's requests are read: tolerant, strict, interop" },
+	{ .words = "token create",
+		.usage = "--operator | --service --orgs K,K --permissions P,P [--expires WHEN] "
+			 "[--label TEXT]",
+		.help = "makes a token for an operator or a product; it is shown this once",
+		.options = { { "--operator", "operator", NULL, "may do everything, over HTTPS" },
+			{ "--service", "service", NULL, "of a product, in the orgs that it names" },
+			{ "--orgs", "orgs", "K,K", "keys of these orgs, or * for all" }, PERMISSIONS,
+			EXPIRES, LABEL } },
 	{ .words = "token add",
 		.usage = "ORG CONNECTION [--expires WHEN] [--label TEXT]",
 		.args = { "org", "connection" },
@@ -149,7 +205,8 @@ static const struct command commands[] = {
 		.usage = "ORG [CONNECTION]",
 		.args = { "org", "connection" },
 		.args_min = 1,
-		.help = "lists tokens, never their secrets",
+		.help = "lists tokens, never their secrets; ORG platform: those of persons, products "
+			"and operators",
 		.columns = token_columns },
 	{ .words = "token rotate",
 		.usage = "ORG NUMBER [--overlap TIME] [--expires WHEN] [--label TEXT]",
@@ -498,14 +555,14 @@ confirm(struct session *s)
 		return misuse(
 			s->command, "%s: say --yes, there is nobody to ask", s->command->words);
 	(void)fprintf(stderr,
-		"This removes the org \"%s\" with all its users, groups and tokens, for good.\n"
+		"This deletes the org \"%s\" with all its users, groups and tokens%s.\n"
 		"Type its key to go on: ",
-		key);
+		key, json_object_get(s->request, "now") != NULL ? ", for good" : "");
 	if (fgets(answer, sizeof(answer), stdin) != NULL)
 		answer[strcspn(answer, "\n")] = '\0';
 	if (strcmp(answer, key) == 0)
 		return EXIT_OK;
-	(void)fprintf(stderr, "rosterctl: nothing was removed\n");
+	(void)fprintf(stderr, "rosterctl: nothing was deleted\n");
 	return EXIT_FAILED;
 }
 
