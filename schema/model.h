@@ -40,7 +40,7 @@ enum { ORG_KINDS = ORG_PERSONAL + 1 };
 	X(ROLES, "roles", 100, 0, 10000)                /* of the org's own */                     \
 	X(TOKENS, "tokens", 1000, 0, 1000000)                                                      \
 	X(NESTING, "nesting", 10, 1, 64) /* of teams in teams, and of workspaces */                \
-	X(REQUESTS, "requestsPerSecond", 1000, 1, 1000000)
+	X(REQUESTS, "requestsPerSecond", 1000000, 1, 1000000)
 
 #define X(name, text, normal, min, max) LIMIT_##name,
 enum limit { LIMIT_LIST(X) LIMIT_COUNT };
