@@ -86,6 +86,8 @@ libdaemon_a_SOURCES = \
 	daemon/directory/rules_member.c \
 	daemon/directory/rules_organization.c \
 	daemon/directory/rules_person.c \
+	daemon/directory/quota.h \
+	daemon/directory/rules_quota.c \
 	daemon/directory/rules_role.c \
 	daemon/directory/rules_scope.c \
 	daemon/directory/rules_settings.c \
@@ -118,6 +120,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/discovery.c \
 	daemon/scim/edit.c daemon/scim/edit.h \
 	daemon/scim/helpers.c \
+	daemon/scim/quota.c \
 	daemon/scim/read.c \
 	daemon/scim/reply.c \
 	daemon/scim/request.h \

@@ -78,6 +78,7 @@
 	X(org_limit_max, ORGANIZATION, "limits.max") \
 	X(org_quotas, ORGANIZATION, "quotas") \
 	X(org_quota_name, ORGANIZATION, "quotas.value") \
+	X(org_quota_max, ORGANIZATION, "quotas.max") \
 	X(org_former_keys, ORGANIZATION, "formerKeys") \
 	X(org_former_key, ORGANIZATION, "formerKeys.value") \
 	X(org_former_until, ORGANIZATION, "formerKeys.until") \
@@ -92,6 +93,11 @@
 	X(person_email_verified, PERSON, "emails.verified") \
 	X(person_email_primary, PERSON, "emails.primary") \
 	X(person_active, PERSON, "active") \
+	X(quota_name, QUOTA, "name") \
+	X(quota_display, QUOTA, "displayName") \
+	X(quota_limit, QUOTA, "limit") \
+	X(quota_used, QUOTA, "used") \
+	X(quota_member_value, QUOTA, "member.value") \
 	X(token_display, TOKEN, "displayName") \
 	X(token_kind, TOKEN, "kind") \
 	X(token_owner, TOKEN, "owner") \

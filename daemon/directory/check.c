@@ -1,6 +1,7 @@
 #include "daemon/directory/check.h"
 
 #include "daemon/directory/form.h"
+#include "daemon/directory/organization.h"
 #include "daemon/directory/rules.h"
 
 #include "base/banned.h"
@@ -71,29 +72,6 @@ by_external_id(struct check *c, struct slice text, bool *several)
 	return *several ? 0 : found;
 }
 
-/* A link that waits for a decision makes nobody a member. */
-static uint64_t
-member_of_person(struct check *c, uint64_t person)
-{
-	struct orgtx *platform = orgtx_open(orgtx_txn(c->o), ORG_PLATFORM);
-	uint64_t rows[16];
-	size_t n;
-
-	if (person == 0)
-		return 0;
-	n = with_text(c, c->o, c->d->at.user_person_value, 0, TYPE_USER,
-		row_id_text(c->arena, platform, person), rows, sizeof(rows) / sizeof(rows[0]));
-	for (size_t i = 0; i < n; i++) {
-		struct record r;
-
-		if (record_get(c->o, rows[i], &r) &&
-			slice_eq(record_text(c->d->schema, &r, c->d->at.user_link_state),
-				SLICE("linked")))
-			return rows[i];
-	}
-	return 0;
-}
-
 uint64_t
 check_find(struct check *c, const struct check_name *name, enum check_outcome *outcome)
 {
@@ -112,7 +90,7 @@ check_find(struct check *c, const struct check_name *name, enum check_outcome *o
 	if (row == 0 && !several && (any || name->by == CHECK_BY_EXTERNAL_ID) && name->who == CHECK_MEMBER)
 		row = by_external_id(c, name->text, &several);
 	if (name->who == CHECK_PERSON)
-		row = member_of_person(c, row);
+		row = row != 0 ? member_of_person(c->d, c->o, c->arena, row, true) : 0;
 	if (outcome != NULL)
 		*outcome = row != 0 ? CHECK_DECIDED : several ? CHECK_MANY_SUBJECTS : CHECK_NO_SUBJECT;
 	return row;

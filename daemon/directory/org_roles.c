@@ -1,6 +1,7 @@
 #include "daemon/directory/org_roles.h"
 
 #include "daemon/directory/form.h"
+#include "daemon/directory/quota.h"
 
 #include "base/banned.h"
 
@@ -69,6 +70,7 @@ org_roles_put(struct deed *x, const struct model *m, uint64_t revision)
 			deed_replace(x, row, role_tree(x, m, &m->roles[i]), revision);
 	}
 	erase_gone(x, m, revision);
+	quotas_put(x, m, revision);
 }
 
 /* ---- Handing over ---- */

@@ -5,7 +5,7 @@
 
 #include "daemon/directory/rules.h"
 
-/* Makes the Role records of the org say what the model says; roles of the org's own stay. Inside a
+/* Makes the Role and Quota records of the org say what the model says; roles of the org's own stay. Inside a
  * change of the org; x needs d, o, w and arena alone. */
 void org_roles_put(struct deed *x, const struct model *m, uint64_t revision);
 

@@ -4,12 +4,13 @@
 #include "daemon/directory/form.h"
 #include "daemon/directory/ids.h"
 #include "daemon/directory/platform.h"
+#include "daemon/directory/quota.h"
 
 #include "base/banned.h"
 
 static const struct rules *const all_rules[] = { &user_rules, &group_rules, &workspace_rules,
 	&project_rules, &role_rules, &assignment_rules, &settings_rules, &organization_rules,
-	&person_rules, &connection_rules, &token_rules, &certificate_rules };
+	&person_rules, &connection_rules, &token_rules, &certificate_rules, &quota_rules };
 
 const struct rules *
 rules_of(uint8_t type)
@@ -175,6 +176,7 @@ static const struct {
 	{ 0, TYPE_ASSIGNMENT, offsetof(struct attrs, assignment_principal_value) },
 	{ 0, TYPE_ASSIGNMENT, offsetof(struct attrs, assignment_scope_value) },
 	{ TYPE_USER, TYPE_TOKEN, offsetof(struct attrs, token_owner_value) },
+	{ TYPE_USER, TYPE_QUOTA, offsetof(struct attrs, quota_member_value) },
 	{ TYPE_CONNECTION, TYPE_TOKEN, offsetof(struct attrs, token_owner_value) },
 	{ TYPE_PERSON, TYPE_TOKEN, offsetof(struct attrs, token_owner_value) },
 	{ TYPE_WORKSPACE, TYPE_WORKSPACE, offsetof(struct attrs, workspace_parent_value) },
@@ -232,6 +234,8 @@ deed_erase(struct deed *x, uint64_t row, uint64_t revision)
 	id = id_text(x->arena, &r.id);
 	if (type == TYPE_TOKEN)
 		erase_token(x, &r);
+	if (type == TYPE_QUOTA)
+		quota_gone(x, &r, revision);
 	for (size_t i = 0; i < sizeof(hangers) / sizeof(hangers[0]); i++)
 		if (hangers[i].type == type || (hangers[i].type == 0 && type <= TYPE_PROJECT))
 			erase_naming(x,

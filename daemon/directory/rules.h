@@ -115,6 +115,7 @@ enum rc limit_require(const struct subject *by, enum limit limit, uint64_t count
 struct node *deed_tree(struct deed *x, const struct record *r);
 
 extern const struct rules user_rules, group_rules, workspace_rules, project_rules, role_rules,
-	assignment_rules, settings_rules, organization_rules, person_rules, connection_rules, token_rules;
+	assignment_rules, settings_rules, organization_rules, person_rules, connection_rules, token_rules,
+	quota_rules;
 
 #endif

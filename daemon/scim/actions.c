@@ -11,6 +11,8 @@ const struct action_route action_routes[] = {
 	{ "migrate", TYPE_ORGANIZATION, BASE_PLATFORM, false, true, act_migrate },
 	{ "ca", TYPE_SETTINGS, BASE_ORG, false, false, act_ca },
 	{ "revoke", TYPE_CERTIFICATE, BASE_ORG, false, false, act_revoke },
+	{ "reserve", TYPE_QUOTA, BASE_ORG, false, true, act_reserve },
+	{ "release", TYPE_QUOTA, BASE_ORG, false, true, act_release },
 	{ .name = NULL },
 };
 

@@ -14,6 +14,9 @@ void act_verify(struct request *rq);
 void act_ca(struct request *rq);
 void act_revoke(struct request *rq);
 
+void act_reserve(struct request *rq);
+void act_release(struct request *rq);
+
 /* A plan as JSON; done: what was done, without the classes of members. */
 void migration_write(struct buf *out, const struct migration_plan *p, bool done);
 

@@ -193,6 +193,8 @@ void handle_audit_list(struct request *rq);
 void handle_audit_search(struct request *rq);
 void handle_audit_export(struct request *rq);
 void handle_me(struct request *rq);
+void handle_quotas(struct request *rq);
+void handle_quota_search(struct request *rq);
 void handle_config(struct request *rq);
 void handle_resource_types(struct request *rq);
 void handle_resource_type(struct request *rq);
