@@ -341,6 +341,16 @@ find_person(struct deed *x, const struct uuid *id, uint64_t *row, struct err *er
 }
 
 static enum rc
+check_link(struct deed *x, const struct subject *by, struct err *err)
+{
+	struct model_subject ms = subject_seen_from(by, 0);
+
+	return by->all ? RC_OK
+		       : model_may_give(&ms,
+				 member_role(x->d, x->o, x->arena, by->model, x->row, x->w->actor.now, NULL), err);
+}
+
+static enum rc
 check_unlink(struct deed *x, const struct subject *by, struct err *err)
 {
 	const struct model_role *role =
@@ -381,6 +391,9 @@ link_set(const struct directory *d, struct orgtx *o, const struct writer *w, str
 		tree_clear(x.root, d->at.user_link_state);
 		put_member(&x, "member.unlink", was, false);
 	} else {
+		/* Who becomes the member gets the member's role. */
+		if ((rc = check_link(&x, &by, err)) != RC_OK)
+			return rc;
 		if (was != 0)
 			return fail(err, RC_CONFLICT, "", "the member is linked to a person: take that link away first");
 		if ((rc = find_person(&x, person, &human, err)) != RC_OK)
