@@ -66,6 +66,8 @@ libdaemon_a_SOURCES = \
 	daemon/directory/guard.c daemon/directory/guard.h \
 	daemon/directory/ids.c daemon/directory/ids.h \
 	daemon/directory/link.c daemon/directory/link.h \
+	daemon/directory/invitation.c daemon/directory/invitation.h \
+	daemon/directory/invitation_join.c \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
 	daemon/directory/names.c daemon/directory/names.h \
@@ -83,6 +85,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/rules_assignment.c \
 	daemon/directory/rules_connection.c \
 	daemon/directory/rules_certificate.c \
+	daemon/directory/rules_invitation.c \
 	daemon/directory/rules_member.c \
 	daemon/directory/rules_organization.c \
 	daemon/directory/rules_person.c \

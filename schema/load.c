@@ -72,6 +72,7 @@ static const struct member attr_members[] = {
 	{ "$index", MEMBER_BOOL, false },
 	{ "$resourceId", MEMBER_BOOL, false },
 	{ "$hidden", MEMBER_BOOL, false },
+	{ "$live", MEMBER_BOOL, false },
 	{ "$max", MEMBER_NUMBER, false },
 	{ "$dialect", MEMBER_TEXT, false }, /* published in this dialect only */
 	{ "$publish", MEMBER_BOOL, false }, /* of a common attribute: listed in each core schema */
@@ -352,6 +353,7 @@ read_flags(struct loader *l, const json_t *json, struct attr *attr)
 	attr->indexed = json_is_true(json_object_get(json, "$index"));
 	attr->resource_id = json_is_true(json_object_get(json, "$resourceId"));
 	attr->hidden = json_is_true(json_object_get(json, "$hidden"));
+	attr->live = json_is_true(json_object_get(json, "$live"));
 	attr->max = (uint32_t)json_integer_value(json_object_get(json, "$max"));
 	attr->canonical = read_texts(l, json, "canonicalValues", &attr->canonical_count);
 	attr->refs = read_texts(l, json, "referenceTypes", &attr->ref_count);
@@ -402,6 +404,8 @@ check_rules(
 				    attr->returned != RETURNED_NEVER || attr->required))
 		return mistake(l, where,
 			"\"$hidden\" needs readOnly, returned never and not required");
+	if (attr->live && attr->mutability != ATTR_READ_ONLY)
+		return mistake(l, where, "\"$live\" needs readOnly");
 	if (json_object_get(json, "$max") != NULL && (attr->type != ATTR_STRING || attr->max == 0 || attr->max > MAX_TEXT))
 		return mistake(l, where, "\"$max\": a string may have 1 to %d bytes", MAX_TEXT);
 	if (top && edges && (!complex || !attr->multi))

@@ -65,6 +65,9 @@ struct attr {
 			     manager.value): a bulkId may stand here */
 	bool hidden;      /* "$hidden": true: kept by the server for itself (hashes). No client finds it
 			     by name: not in bodies, filters, PATCH paths, attributes lists, /Schemas */
+	bool live;        /* "$live": true: what a client reads is made at that time (with the clock, from
+			     tables), so an index holds what was stored, for the server alone: no
+			     filter nor sort goes by it */
 	uint32_t max;     /* "$max": longest text in bytes; 0: as protocol/scim_read.h says */
 	enum attr_mutability mutability;
 	enum attr_returned returned;

@@ -13,7 +13,10 @@
 	X(user_active, USER, "active") \
 	X(user_password, USER, "password") \
 	X(user_groups, USER, "groups") \
+	X(user_emails, USER, "emails") \
 	X(user_email, USER, "emails.value") \
+	X(user_email_type, USER, "emails.type") \
+	X(user_email_primary, USER, "emails.primary") \
 	X(user_person, USER, MEMBER_URN ":person") \
 	X(user_person_value, USER, MEMBER_URN ":person.value") \
 	X(user_link_state, USER, MEMBER_URN ":linkState") \
@@ -52,13 +55,48 @@
 	X(origin_value, ASSIGNMENT, "origins.value") \
 	X(origin_created, ASSIGNMENT, "origins.created") \
 	X(invitation_kind, INVITATION, "kind") \
-	X(invitation_status, INVITATION, "status") \
+	X(invitation_address, INVITATION, "address") \
+	X(invitation_role, INVITATION, "role") \
+	X(invitation_assignments, INVITATION, "assignments") \
+	X(invitation_teams, INVITATION, "teams") \
+	X(invitation_team, INVITATION, "teams.value") \
+	X(invitation_access, INVITATION, "access") \
+	X(invitation_access_role, INVITATION, "access.role") \
+	X(invitation_access_value, INVITATION, "access.value") \
+	X(invitation_access_type, INVITATION, "access.type") \
+	X(invitation_message, INVITATION, "message") \
 	X(invitation_expires, INVITATION, "expires") \
+	X(invitation_status, INVITATION, "status") \
+	X(invitation_inviter, INVITATION, "inviter") \
+	X(invitation_inviter_value, INVITATION, "inviter.value") \
+	X(invitation_inviter_type, INVITATION, "inviter.type") \
+	X(invitation_inviter_display, INVITATION, "inviter.display") \
+	X(invitation_member, INVITATION, "member") \
+	X(invitation_member_value, INVITATION, "member.value") \
+	X(invitation_member_display, INVITATION, "member.display") \
+	X(invitation_sent, INVITATION, "sent") \
+	X(invitation_answered, INVITATION, "answered") \
+	X(invitation_uses, INVITATION, "uses") \
+	X(invitation_max_uses, INVITATION, "maxUses") \
+	X(invitation_link, INVITATION, "link") \
+	X(invitation_org_value, INVITATION, "organization.value") \
+	X(invitation_org_key, INVITATION, "organization.key") \
+	X(invitation_org_display, INVITATION, "organization.display") \
+	X(invitation_token_hash, INVITATION, "tokenHash") \
+	X(invitation_org_number, INVITATION, "orgNumber") \
+	X(settings_domains, SETTINGS, "domains") \
+	X(settings_domain, SETTINGS, "domains.value") \
+	X(settings_domain_verified, SETTINGS, "domains.verified") \
+	X(person_user_name, PERSON, "userName") \
+	X(person_display, PERSON, "displayName") \
+	X(person_active, PERSON, "active") \
+	X(person_emails, PERSON, "emails") \
+	X(person_email, PERSON, "emails.value") \
+	X(person_email_primary, PERSON, "emails.primary") \
+	X(person_email_verified, PERSON, "emails.verified") \
 	X(org_model, ORGANIZATION, "model") \
 	X(org_model_version, ORGANIZATION, "modelVersion") \
 	X(user_full_name, USER, "name") \
-	X(user_emails, USER, "emails") \
-	X(user_email_primary, USER, "emails.primary") \
 	X(connection_name, CONNECTION, "name") \
 	X(connection_dialect, CONNECTION, "dialect") \
 	X(connection_number, CONNECTION, "number") \
@@ -85,14 +123,7 @@
 	X(org_delete_after, ORGANIZATION, "deleteAfter") \
 	X(org_creator, ORGANIZATION, "creator") \
 	X(org_creator_value, ORGANIZATION, "creator.value") \
-	X(person_user_name, PERSON, "userName") \
-	X(person_display, PERSON, "displayName") \
 	X(person_name, PERSON, "name") \
-	X(person_emails, PERSON, "emails") \
-	X(person_email, PERSON, "emails.value") \
-	X(person_email_verified, PERSON, "emails.verified") \
-	X(person_email_primary, PERSON, "emails.primary") \
-	X(person_active, PERSON, "active") \
 	X(quota_name, QUOTA, "name") \
 	X(quota_display, QUOTA, "displayName") \
 	X(quota_limit, QUOTA, "limit") \
@@ -110,9 +141,6 @@
 	X(token_by_type, TOKEN, "createdBy.type") \
 	X(token_by_display, TOKEN, "createdBy.display") \
 	X(org_domains, ORGANIZATION, "domains") \
-	X(settings_domains, SETTINGS, "domains") \
-	X(settings_domain, SETTINGS, "domains.value") \
-	X(settings_domain_verified, SETTINGS, "domains.verified") \
 	X(settings_domain_verified_at, SETTINGS, "domains.verifiedAt") \
 	X(settings_domain_challenge, SETTINGS, "domains.challenge") \
 	X(settings_policies, SETTINGS, "policies") \

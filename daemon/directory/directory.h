@@ -32,6 +32,7 @@ struct directory {
 	const struct seal *seal; /* of private keys; NULL: none can be made or used */
 	struct slice public_url; /* the daemon's own address, for what is made to last */
 	struct permset connection_rights; /* what a connection may do: users and groups */
+	bool mail; /* there is a mail server: links are mailed, not shown to who asked for them */
 };
 
 /* Fills in the attributes that the rules name. */
@@ -46,6 +47,7 @@ struct writer {
 	enum dialect dialect;
 	const struct caller *caller; /* whose rights are asked; NULL: rosterd itself, or an operator
 					at the control door */
+	struct slice site; /* "https://host": where the links of mails lead */
 };
 
 /* If-Match and If-None-Match, reduced to revisions (docs/SCIM.md: the opaque part of our ETags is the

@@ -141,7 +141,7 @@ plan_compare(const struct planner *p, const struct filter *f, struct source *out
 	}
 	if (parent != NULL && (parent->source == SOURCE_MEMBERS || parent->source == SOURCE_GROUPS))
 		return plan_edge(p, f, out);
-	if (!f->attr->indexed)
+	if (!f->attr->indexed || f->attr->live)
 		return false;
 	if (f->op != FILTER_EQ)
 		return plan_range(p, f, out);

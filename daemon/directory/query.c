@@ -414,8 +414,10 @@ sort_key(struct search *s, uint64_t row)
 	struct record r;
 	struct slice key;
 
-	if (!record_get(s->o, row, &r) ||
-		(root = record_unpack(s->scratch, s->d->schema, &r, s->q->space)) == NULL)
+	if (!record_get(s->o, row, &r))
+		return out;
+	record_live(s->d, s->o, s->scratch, s->q->now, row, &r);
+	if ((root = record_unpack(s->scratch, s->d->schema, &r, s->q->space)) == NULL)
 		return out;
 	value = sort_value(root, s->q->sort);
 	out.has = value != NULL && index_key_of(s->scratch, s->q->sort, s->q->space, value, false, &key);
@@ -479,7 +481,7 @@ can_walk(const struct query *q, const struct source *chosen)
 {
 	const struct attr *sort = q->sort;
 
-	if (!sort->indexed || sort->multi || sort->source == SOURCE_SPACE ||
+	if (!sort->indexed || sort->live || sort->multi || sort->source == SOURCE_SPACE ||
 		(sort->parent != NULL && sort->parent->multi))
 		return false;
 	return chosen->estimate > SORT_IN_MEMORY;
@@ -492,7 +494,9 @@ query_run(const struct directory *d, struct orgtx *o, struct arena *a, const str
 	struct search s = { .d = d, .o = o, .a = a, .q = q, .scratch = arena_new(),
 		.limit = q->quick > 0 && q->quick < d->scan_limit ? q->quick : d->scan_limit };
 	enum plan_order order = ORDER_ANY;
+	uint64_t *mine;
 	struct source src;
+	size_t count;
 	enum rc rc;
 
 	*out = (struct query_page){ .rows = ARENA_ARRAY(a, uint64_t, q->count + 1) };
@@ -505,6 +509,10 @@ query_run(const struct directory *d, struct orgtx *o, struct arena *a, const str
 		src.list = ARENA_NEW(a, uint64_t);
 		src.list[0] = q->by->member;
 	}
+	if (q->by != NULL && rules_of(q->type->code) != NULL && rules_of(q->type->code)->mine != NULL &&
+		rules_of(q->type->code)->mine(q->by, &mine, &count))
+		src = (struct source){ .kind = CANDIDATES_LIST, .type = q->type, .list = mine,
+			.list_count = count, .estimate = count };
 	if (q->by != NULL)
 		src.exact = false;
 	if (q->sort == NULL)

@@ -10,7 +10,8 @@
 
 static const struct rules *const all_rules[] = { &user_rules, &group_rules, &workspace_rules,
 	&project_rules, &role_rules, &assignment_rules, &settings_rules, &organization_rules,
-	&person_rules, &connection_rules, &token_rules, &certificate_rules, &quota_rules };
+	&person_rules, &connection_rules, &token_rules, &certificate_rules, &quota_rules,
+	&invitation_rules };
 
 const struct rules *
 rules_of(uint8_t type)
@@ -104,13 +105,14 @@ deed_require(struct deed *x, struct err *err)
 
 /* ---- Writes that go along ---- */
 
+/* old: whose labels of other connections stay; NULL: none. */
 static struct slice
-packed(struct deed *x, const struct record *header, const struct node *root)
+packed(struct deed *x, const struct record *header, const struct node *root, const struct record *old)
 {
 	struct buf b = BUF_INIT;
 	struct slice out;
 
-	record_pack(&b, x->d->schema, header, root, x->w->actor.connection, NULL);
+	record_pack(&b, x->d->schema, header, root, x->w->actor.connection, old);
 	out = arena_dup(x->arena, buf_as_slice(&b));
 	buf_release(&b);
 	return out;
@@ -119,25 +121,35 @@ packed(struct deed *x, const struct record *header, const struct node *root)
 uint64_t
 deed_create(struct deed *x, uint8_t type, const struct node *root, uint64_t revision)
 {
+	struct uuid id = id_new();
+
+	return deed_create_as(x, type, &id, root, revision);
+}
+
+uint64_t
+deed_create_as(struct deed *x, uint8_t type, const struct uuid *id, const struct node *root,
+	uint64_t revision)
+{
 	struct record header = { .type = schema_type(x->d->schema, type),
-		.id = id_new(),
+		.id = *id,
 		.revision = revision,
 		.created = x->w->actor.now,
 		.modified = x->w->actor.now };
 
-	return record_create(x->o, type, packed(x, &header, root));
+	return record_create(x->o, type, packed(x, &header, root, NULL));
 }
 
 void
 deed_replace(struct deed *x, uint64_t row, const struct node *root, uint64_t revision)
 {
-	struct record header;
+	struct record header, old;
 
 	if (!record_get(x->o, row, &header))
 		return;
+	old = header;
 	header.revision = revision;
 	header.modified = x->w->actor.now > header.modified ? x->w->actor.now : header.modified;
-	record_replace(x->o, row, packed(x, &header, root));
+	record_replace(x->o, row, packed(x, &header, root, &old));
 }
 
 struct node *
@@ -331,9 +343,8 @@ record_live(const struct directory *d, struct orgtx *o, struct arena *a, int64_t
 		rules->live(d, o, a, now, row, r);
 }
 
-/* A record with its tree changed, packed anew in the arena. */
-static void
-overlay(const struct directory *d, struct arena *a, struct record *r, const struct node *root)
+void
+record_overlay(const struct directory *d, struct arena *a, struct record *r, const struct node *root)
 {
 	struct buf b = BUF_INIT;
 	struct slice whole;
@@ -353,7 +364,7 @@ record_overlay_text(const struct directory *d, struct arena *a, struct record *r
 	if (root == NULL)
 		return;
 	tree_set_text(a, root, attr, text);
-	overlay(d, a, r, root);
+	record_overlay(d, a, r, root);
 }
 
 void
@@ -365,7 +376,7 @@ record_overlay_bool(const struct directory *d, struct arena *a, struct record *r
 	if (root == NULL)
 		return;
 	tree_set_bool(a, root, attr, value);
-	overlay(d, a, r, root);
+	record_overlay(d, a, r, root);
 }
 
 void
@@ -377,7 +388,7 @@ record_overlay_i64(const struct directory *d, struct arena *a, struct record *r,
 	if (root == NULL)
 		return;
 	tree_set_i64(a, root, attr, value);
-	overlay(d, a, r, root);
+	record_overlay(d, a, r, root);
 }
 
 void
@@ -395,27 +406,58 @@ deed_created_by(const struct deed *x, struct node *root, const struct attr *valu
 	tree_set_text(x->arena, root, type, x->by->member != 0 ? SLICE("User") : SLICE("Person"));
 }
 
-uint64_t
-pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now)
+static bool
+pending_key(const struct directory *d, struct arena *a, struct slice *key)
 {
-	enum { STEP = 64 };
 	const struct attr *status = d->at.invitation_status;
 	struct node value = { .attr = status, .kind = NODE_VALUE, .text = SLICE("pending") };
-	uint64_t rows[STEP], after = 0, count = 0;
+
+	return index_key_of(a, status, 0, &value, false, key);
+}
+
+struct pending
+pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now,
+	uint64_t but)
+{
+	enum { STEP = 64 };
+	uint64_t rows[STEP], after = 0;
+	struct pending found = { 0, 0 };
 	struct slice key;
 	size_t n;
 
-	if (!index_key_of(a, status, 0, &value, false, &key))
-		return 0;
-	while ((n = index_list(o, status->id, TYPE_INVITATION, key, after, rows, STEP)) > 0) {
+	if (!pending_key(d, a, &key))
+		return found;
+	while ((n = index_list(o, d->at.invitation_status->id, TYPE_INVITATION, key, after, rows,
+			STEP)) > 0) {
 		for (size_t i = 0; i < n; i++) {
 			struct record r;
 
-			count += record_get(o, rows[i], &r) &&
-				 record_i64(d->schema, &r, d->at.invitation_expires, INT64_MAX) > now &&
-				 slice_eq(record_text(d->schema, &r, d->at.invitation_kind), SLICE("email"));
+			if (rows[i] == but || !record_get(o, rows[i], &r) ||
+				record_i64(d->schema, &r, d->at.invitation_expires, INT64_MAX) <= now)
+				continue;
+			found.all++;
+			found.by_address += slice_eq(
+				record_text(d->schema, &r, d->at.invitation_kind), SLICE("email"));
 		}
 		after = rows[n - 1];
 	}
-	return count;
+	return found;
+}
+
+enum rc
+seat_require(const struct subject *by, int64_t now, uint64_t but, struct err *err)
+{
+	const struct directory *d = by->d;
+	uint64_t members = rows_count(by->o, TYPE_USER);
+	struct slice key;
+	struct err ignored;
+
+	/* Most orgs are far from their limit: then nothing is looked at but counters. */
+	if (pending_key(d, by->arena, &key) &&
+		limit_require(by, LIMIT_MEMBERS,
+			members + 1 + index_count(by->o, d->at.invitation_status->id,
+					      TYPE_INVITATION, key), &ignored) == RC_OK)
+		return RC_OK;
+	return limit_require(by, LIMIT_MEMBERS,
+		members + 1 + pending_invitations(d, by->o, by->arena, now, but).by_address, err);
 }

@@ -57,6 +57,9 @@ struct rules {
 	 * the arena; r when nothing differs. */
 	void (*live)(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now,
 		uint64_t row, struct record *r);
+	/* The rows that the subject can see at most, rising, in its arena, where it sees some of the
+	 * type only: so that not all of the platform's are looked at. false: no such short list. */
+	bool (*mine)(const struct subject *s, uint64_t **rows, size_t *count);
 };
 
 /* NULL when the type has none. */
@@ -69,6 +72,9 @@ enum rc deed_require(struct deed *x, struct err *err) MUSTCHECK;
 
 /* A resource of rosterd's own making; returns its row. No gate, no rules. */
 uint64_t deed_create(struct deed *x, uint8_t type, const struct node *root, uint64_t revision);
+/* The same under an id that is given. */
+uint64_t deed_create_as(struct deed *x, uint8_t type, const struct uuid *id, const struct node *root,
+	uint64_t revision);
 void deed_replace(struct deed *x, uint64_t row, const struct node *root, uint64_t revision);
 /* Removes a resource with all that hangs on it: assignments of it and at it, its tokens, what lies in
  * it. Also for one that is not the deed's own. */
@@ -81,8 +87,15 @@ uint64_t deed_assign(struct deed *x, uint64_t principal, struct slice role, uint
 /* Whether a Group is one of a connection's: it carries a connection's externalId. */
 bool group_is_mapped(const struct directory *d, const struct record *r);
 
-/* Invitations by address that can still be accepted. */
-uint64_t pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now);
+/* Invitations that can still be accepted, `but` left out (0: none). Each of those by address has a
+ * seat. */
+struct pending {
+	uint64_t all, by_address;
+};
+struct pending pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a,
+	int64_t now, uint64_t but);
+/* CONFLICT unless the org has a seat for one more: members count, and who is invited by address. */
+enum rc seat_require(const struct subject *by, int64_t now, uint64_t but, struct err *err) MUSTCHECK;
 
 /* The record as it reads now: rules.live(), when the type has it. */
 void record_live(const struct directory *d, struct orgtx *o, struct arena *a, int64_t now,
@@ -92,6 +105,9 @@ void record_live(const struct directory *d, struct orgtx *o, struct arena *a, in
  * change on the platform. */
 void settings_follow(struct deed *x);
 
+/* A record with another tree, packed anew in the arena. */
+void record_overlay(const struct directory *d, struct arena *a, struct record *r,
+	const struct node *root);
 /* A record with one text put in place, packed anew in the arena: what rules.live() does. */
 void record_overlay_text(const struct directory *d, struct arena *a, struct record *r,
 	const struct attr *attr, struct slice text);
@@ -116,6 +132,7 @@ struct node *deed_tree(struct deed *x, const struct record *r);
 
 extern const struct rules user_rules, group_rules, workspace_rules, project_rules, role_rules,
 	assignment_rules, settings_rules, organization_rules, person_rules, connection_rules, token_rules,
-	quota_rules;
+	quota_rules,
+	invitation_rules;
 
 #endif

@@ -23,8 +23,7 @@ check_seat(struct deed *x, struct err *err)
 
 	if (x->by->org.kind == ORG_PERSONAL && members > 0)
 		return fail(err, RC_CONFLICT, "members", "a personal org has one member, always");
-	return limit_require(x->by, LIMIT_MEMBERS,
-		members + 1 + pending_invitations(x->d, x->o, x->arena, x->w->actor.now), err);
+	return seat_require(x->by, x->w->actor.now, 0, err);
 }
 
 /* What a member may change of themselves, when they may not change others: the profile, not what others decide by. */
