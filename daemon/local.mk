@@ -124,6 +124,8 @@ libdaemon_a_SOURCES = \
 	daemon/scim/edit.c daemon/scim/edit.h \
 	daemon/scim/helpers.c \
 	daemon/scim/quota.c \
+	daemon/scim/invite.c \
+	daemon/scim/invite_link.c \
 	daemon/scim/read.c \
 	daemon/scim/reply.c \
 	daemon/scim/request.h \

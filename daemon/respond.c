@@ -111,12 +111,19 @@ release(struct exchange *x)
 	worker_exchange_back(c->worker, x);
 }
 
+/* The link of an invitation is a secret. */
+static struct slice
+loggable(struct slice path)
+{
+	return slice_starts(path, SLICE("/invitations/")) ? SLICE("/invitations/...") : path;
+}
+
 static void
 log_request(struct exchange *x, const char *event)
 {
 	const struct exchange_slot *e = slot_of(x);
 	const struct http_request *rq = &x->request;
-	struct slice method = rq->method_text, path = rq->path;
+	struct slice method = rq->method_text, path = loggable(rq->path);
 	struct timespec now;
 
 	if (!x->worker->server->options.access_log || !log_enabled(LOG_INFO))

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "daemon/directory/form.h"
+#include "daemon/directory/invitation.h"
 #include "daemon/directory/names.h"
 #include "daemon/directory/organization.h"
 #include "daemon/directory/platform.h"
@@ -367,6 +368,7 @@ organization_bury(const struct directory *d, struct txn *t, uint32_t no, int64_t
 		if (org.row != 0)
 			deed_erase(&x, org.row, revision);
 		change_end(x.o);
+		invitations_forget(d, t, x.arena, no, &w.actor);
 		org.state = ORG_PURGING;
 		org_put(t, &org);
 	}

@@ -13,6 +13,11 @@ const struct action_route action_routes[] = {
 	{ "revoke", TYPE_CERTIFICATE, BASE_ORG, false, false, act_revoke },
 	{ "reserve", TYPE_QUOTA, BASE_ORG, false, true, act_reserve },
 	{ "release", TYPE_QUOTA, BASE_ORG, false, true, act_release },
+	{ "invite", TYPE_INVITATION, BASE_ORG, true, true, handle_invite },
+	{ "resend", TYPE_INVITATION, BASE_ORG, false, false, handle_invitation_resend },
+	{ "revoke", TYPE_INVITATION, BASE_ORG, false, false, handle_invitation_revoke },
+	{ "accept", TYPE_INVITATION, BASE_PLATFORM, false, false, handle_invitation_accept },
+	{ "decline", TYPE_INVITATION, BASE_PLATFORM, false, false, handle_invitation_decline },
 	{ .name = NULL },
 };
 

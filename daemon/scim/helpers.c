@@ -70,7 +70,7 @@ check_media_type(const struct request *rq, struct err *err)
 }
 
 /* "127.0.0.1:4711" and "[::1]:4711" without the port. */
-static void
+void
 peer_address(const char *peer, char out[ACTOR_PEER])
 {
 	struct slice s = slice_of(peer);
@@ -113,7 +113,8 @@ writer_of(const struct request *rq, struct orgtx *o)
 				    .kind = kinds[rq->caller.kind],
 				    .subject = acting_id(&rq->caller, o) },
 		.dialect = rq->caller.dialect,
-		.caller = &rq->caller };
+		.caller = &rq->caller,
+		.site = request_url(rq) };
 
 	peer_address(rq->x->peer, w.actor.peer);
 	return w;

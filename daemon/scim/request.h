@@ -119,6 +119,8 @@ struct uuid new_id(struct scim *s);
 void precondition_of(const struct http_request *h, struct precondition *out);
 void precondition_of_version(struct slice version, struct precondition *out);
 /* Who writes, in the transaction that does it. */
+/* A peer without its port, as the journal has it. */
+void peer_address(const char *peer, char out[ACTOR_PEER]);
 struct writer writer_of(const struct request *rq, struct orgtx *o);
 struct read_options read_options_of(const struct request *rq);
 
@@ -179,6 +181,14 @@ const struct action_route *action_find(const struct request *rq);
 enum rc action_body(struct request *rq, json_t **out, struct err *err) MUSTCHECK;
 
 /* ---- Handlers ---- */
+
+void handle_invite(struct request *rq);
+void handle_invitation_resend(struct request *rq);
+void handle_invitation_revoke(struct request *rq);
+void handle_invitation_accept(struct request *rq);
+void handle_invitation_decline(struct request *rq);
+/* "/invitations/{secret}" (invite_link.c) */
+extern const struct side_door invitation_door;
 
 void handle_get(struct request *rq);
 void handle_list(struct request *rq);

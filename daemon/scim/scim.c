@@ -6,6 +6,7 @@
 
 #include "daemon/access/access.h"
 #include "daemon/clock.h"
+#include "daemon/mail/mailer.h"
 #include "daemon/scim/crl.h"
 #include "daemon/scim/request.h"
 
@@ -354,7 +355,7 @@ request_new(struct exchange *x, struct scim *s)
 }
 
 /* What else is served beside SCIM: the first that takes the path answers. */
-static const struct side_door *const doors[] = { &access_door, &crl_door };
+static const struct side_door *const doors[] = { &access_door, &crl_door, &invitation_door };
 
 static const struct side_door *
 find_door(const struct request *rq)
@@ -441,6 +442,7 @@ scim_new(const struct scim_options *options, struct scim **out, struct err *err)
 	s->crls = crl_cache_new();
 	audit_attrs_init(&s->audit, options->schema);
 	s->directory = *options->directory;
+	s->directory.mail = mailer_enabled(c);
 	for (size_t i = 0; i < options->schema->type_count; i++)
 		projection_default(options->schema->types[i],
 			&s->by_default[options->schema->types[i]->code]);
