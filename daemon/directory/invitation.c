@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 
 #include "daemon/directory/form.h"
+#include "daemon/directory/link.h"
+#include "daemon/directory/organization.h"
 #include "schema/text.h"
 
 #include "base/banned.h"
@@ -215,14 +217,6 @@ invitation_presets(const struct subject *by, const struct node *root, const stru
 
 /* ---- To whom ---- */
 
-static struct slice
-domain_of(struct slice address)
-{
-	const char *at = address.len > 0 ? memrchr(address.p, '@', address.len) : NULL;
-
-	return at != NULL ? slice_from(address, (size_t)(at - address.p) + 1) : SLICE("");
-}
-
 /* Whether the org has verified the domain. */
 static bool
 has_domain(const struct subject *by, struct slice domain)
@@ -232,7 +226,7 @@ has_domain(const struct subject *by, struct slice domain)
 	struct record r;
 	uint64_t row;
 
-	if (domain.len == 0 || rows_list(by->o, TYPE_SETTINGS, 0, 0, &row, 1) != 1 ||
+	if (domain.len == 0 || (row = settings_row(by->o)) == 0 ||
 		!record_get(by->o, row, &r) ||
 		(root = record_unpack(by->arena, by->d->schema, &r, 0)) == NULL ||
 		(list = node_child(root, at->settings_domains)) == NULL)
@@ -247,7 +241,7 @@ has_domain(const struct subject *by, struct slice domain)
 enum rc
 invitation_require_inside(const struct subject *by, struct slice address, struct err *err)
 {
-	if (by->org.external_invitations || has_domain(by, domain_of(address)))
+	if (by->org.external_invitations || has_domain(by, address_domain(by->arena, address)))
 		return RC_OK;
 	return fail(err, RC_CONFLICT, "address",
 		"\"%.*s\" is of no verified domain of the org, and its setting externalInvitations is off",
@@ -267,7 +261,7 @@ check_no_member(const struct subject *by, struct slice address, struct err *err)
 	const struct directory *d = by->d;
 	struct node value = { .attr = d->at.user_email, .kind = NODE_VALUE, .text = address };
 	struct orgtx *home = orgtx_open(orgtx_txn(by->o), ORG_PLATFORM);
-	uint64_t rows[16], person = person_by_address(d, home, by->arena, address);
+	uint64_t rows[16], person = person_with(d, orgtx_txn(by->o), by->arena, address);
 	bool member = person != 0 && by->org.row != 0 && edge_has(home, by->org.row, person);
 	struct slice key;
 	size_t n = 0;
@@ -766,45 +760,4 @@ invitation_tell(const struct directory *d, struct txn *t, struct arena *a, uint6
 		.status = invitation_status(d, &r, now),
 		.expires = record_i64(d->schema, &r, at->invitation_expires, 0) };
 	return RC_OK;
-}
-
-/* ---- People's addresses ---- */
-
-bool
-person_has_address(const struct directory *d, struct orgtx *home, struct arena *a, uint64_t person,
-	struct slice address)
-{
-	struct slice wanted = text_fold(a, address);
-	const struct node *root, *list;
-	struct record r;
-
-	if (address.len == 0 || row_type(person) != TYPE_PERSON || !record_get(home, person, &r) ||
-		(root = record_unpack(a, d->schema, &r, 0)) == NULL ||
-		(list = node_child(root, d->at.person_emails)) == NULL)
-		return false;
-	for (const struct node *e = list->child; e != NULL; e = e->next)
-		if (tree_bool(e, d->at.person_email_verified, false) &&
-			slice_eq(text_fold(a, tree_text(e, d->at.person_email)), wanted))
-			return true;
-	return false;
-}
-
-uint64_t
-person_by_address(const struct directory *d, struct orgtx *home, struct arena *a, struct slice address)
-{
-	enum { STEP = 32 };
-	struct node value = { .attr = d->at.person_email, .kind = NODE_VALUE, .text = address };
-	uint64_t rows[STEP], after = 0;
-	struct slice key;
-	size_t n;
-
-	if (!index_key_of(a, value.attr, 0, &value, false, &key))
-		return 0;
-	while ((n = index_list(home, value.attr->id, TYPE_PERSON, key, after, rows, STEP)) > 0) {
-		for (size_t i = 0; i < n; i++)
-			if (person_has_address(d, home, a, rows[i], address))
-				return rows[i];
-		after = rows[n - 1];
-	}
-	return 0;
 }

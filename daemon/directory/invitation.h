@@ -86,13 +86,4 @@ struct invitation_facts {
 enum rc invitation_tell(const struct directory *d, struct txn *t, struct arena *a, uint64_t copy,
 	int64_t now, struct invitation_facts *out, struct err *err) MUSTCHECK;
 
-/* ---- People's addresses ---- */
-
-/* Whether it is proven that the address is the person's. */
-bool person_has_address(const struct directory *d, struct orgtx *home, struct arena *a,
-	uint64_t person, struct slice address);
-/* Who has proven it; 0: nobody. */
-uint64_t person_by_address(
-	const struct directory *d, struct orgtx *home, struct arena *a, struct slice address);
-
 #endif

@@ -5,6 +5,7 @@
 
 #include "daemon/directory/form.h"
 #include "daemon/directory/invitation.h"
+#include "daemon/directory/link.h"
 #include "schema/text.h"
 
 #include "base/banned.h"
@@ -93,12 +94,15 @@ static enum rc
 check_by_address(struct join *j, struct err *err)
 {
 	const struct directory *d = j->x.d;
+	struct txn *t = orgtx_txn(j->home.o);
+	struct record r;
 	uint64_t other;
 
-	j->proven = person_has_address(d, j->home.o, j->x.arena, j->person, j->address);
+	j->proven = record_get(j->home.o, j->person, &r) &&
+		person_has_address(d, j->x.arena, &r, j->address);
 	if (j->proven)
 		return RC_OK;
-	other = person_by_address(d, j->home.o, j->x.arena, j->address);
+	other = person_with(d, t, j->x.arena, j->address);
 	if (other != 0)
 		return fail(err, RC_CONFLICT, "address",
 			"the invitation is for an address that another person has confirmed as theirs");
@@ -545,6 +549,8 @@ invitation_accept(const struct directory *d, struct txn *t, const struct writer 
 		return rc;
 	put_in_org(j);
 	put_at_home(j);
+	if (j->prove) /* other orgs may have waited for the proof */
+		link_person(d, t, &j->home_writer, a, j->address);
 	if (record_get(j->x.o, j->member, &r))
 		out->member = r.id;
 	return RC_OK;

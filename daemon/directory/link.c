@@ -87,16 +87,24 @@ rows_with(struct orgtx *o, struct arena *a, const struct attr *attr, uint8_t typ
 uint64_t
 person_with(const struct directory *d, struct txn *t, struct arena *a, struct slice address)
 {
-	enum { CLAIMANTS = 16 }; /* others may carry the address, not verified */
+	enum { STEP = 16 };
+	struct node value = { .attr = d->at.person_email, .kind = NODE_VALUE, .text = address };
 	struct orgtx *platform = orgtx_open(t, ORG_PLATFORM);
-	uint64_t rows[CLAIMANTS];
-	size_t n = rows_with(platform, a, d->at.person_email, TYPE_PERSON, address, rows, CLAIMANTS);
+	uint64_t rows[STEP], after = 0;
+	struct slice key;
+	size_t n;
 
-	for (size_t i = 0; i < n; i++) {
-		struct record r;
+	if (!index_key_of(a, value.attr, 0, &value, false, &key))
+		return 0;
+	/* Any number of others may carry the address, not verified. */
+	while ((n = index_list(platform, value.attr->id, TYPE_PERSON, key, after, rows, STEP)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			struct record r;
 
-		if (record_get(platform, rows[i], &r) && person_has_address(d, a, &r, address))
-			return rows[i];
+			if (record_get(platform, rows[i], &r) && person_has_address(d, a, &r, address))
+				return rows[i];
+		}
+		after = rows[n - 1];
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "daemon/directory/form.h"
 #include "daemon/directory/invitation.h"
+#include "daemon/directory/link.h"
 #include "schema/text.h"
 
 #include "base/banned.h"
@@ -23,6 +24,7 @@ own(const struct subject *s, uint64_t row, const struct record *r)
 {
 	const struct attrs *at = &s->d->at;
 	struct slice address;
+	struct record person;
 	struct org org;
 
 	if (row == 0 || r == NULL)
@@ -34,7 +36,8 @@ own(const struct subject *s, uint64_t row, const struct record *r)
 	return address.len > 0 &&
 		org_by_no(orgtx_txn(s->o), (uint32_t)record_i64(s->d->schema, r, at->invitation_org_number, 0),
 			&org) && org.state == ORG_ACTIVE &&
-		person_has_address(s->d, s->o, s->arena, s->person, address);
+		record_get(s->o, s->person, &person) &&
+		person_has_address(s->d, s->arena, &person, address);
 }
 
 static int
