@@ -186,7 +186,8 @@ authority_make(const struct directory *d, struct orgtx *o, const struct writer *
 	bool *made, struct written *out, struct err *err)
 {
 	const struct resource_type *type = schema_type(d->schema, TYPE_CERTIFICATE);
-	struct deed x = { .d = d, .o = o, .w = w, .arena = a, .type = type, .verb = VERB_ACTION };
+	struct writer named = *w;
+	struct deed x = { .d = d, .o = o, .w = &named, .arena = a, .type = type, .verb = VERB_ACTION };
 	struct node *root = node_new(a, type->root, NODE_OBJECT);
 	int64_t now = w->actor.now / TICKS;
 	struct ca_authority ca;
@@ -206,7 +207,8 @@ authority_make(const struct directory *d, struct orgtx *o, const struct writer *
 		     err)) != RC_OK ||
 		(rc = authority_tree(&x, &ca, root, err)) != RC_OK)
 		return rc;
-	revision = change_begin(o, &w->actor);
+	named.actor.action = "settings.ca";
+	revision = change_begin(o, &named.actor);
 	supersede(&x, revision);
 	row = deed_create(&x, TYPE_CERTIFICATE, root, revision);
 	change_end(o);
@@ -219,7 +221,8 @@ certificate_revoke(const struct directory *d, struct orgtx *o, const struct writ
 	const struct uuid *id, enum ca_reason reason, struct written *out, struct err *err)
 {
 	const struct resource_type *type = schema_type(d->schema, TYPE_CERTIFICATE);
-	struct deed x = { .d = d, .o = o, .w = w, .arena = a, .type = type, .verb = VERB_ACTION };
+	struct writer named = *w;
+	struct deed x = { .d = d, .o = o, .w = &named, .arena = a, .type = type, .verb = VERB_ACTION };
 	uint64_t row, revision;
 	struct record r;
 	enum rc rc;
@@ -231,7 +234,8 @@ certificate_revoke(const struct directory *d, struct orgtx *o, const struct writ
 		return fail(err, RC_CONFLICT, "",
 			"an authority ends when another one takes its place: Settings/{id}/.ca with {\"replace\": true}");
 	if (has_text(d, &r, d->at.certificate_status, SLICE("valid"))) {
-		revision = change_begin(o, &w->actor);
+		named.actor.action = "certificate.revoke";
+		revision = change_begin(o, &named.actor);
 		revoke_row(&x, row, &r, reason, revision);
 		change_end(o);
 	}
