@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import harness
-from harness import SystemTest, certificate, main
+from harness import SystemTest, certificate, find_member, main
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/API.md"
 TABLE = re.compile(r"<!-- (\w+): made by rosterd --print-api -->\n.*?<!-- end -->\n", re.S)
@@ -54,6 +54,7 @@ class Page(SystemTest):
         org = self.daemon.org(key="acme")
         root = org.base[:org.base.index("/orgs/")]
         return {"BASE": org.base, "PLATFORM": root + "/scim/v2", "ROOT": root, "TOKEN": org.token,
+                "OPERATOR": find_member(self.daemon.ctl("token", "create", "--operator"), ("token", "secret")),
                 "CA": str(certificate()[0])}
 
     def test_examples_do_what_they_show(self):
