@@ -116,6 +116,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/acts.c daemon/scim/acts.h \
 	daemon/scim/actions.c \
 	daemon/scim/audit.c \
+	daemon/scim/available.c daemon/scim/available.h \
 	daemon/scim/bulk.c \
 	daemon/scim/certificate.c \
 	daemon/scim/crl.c daemon/scim/crl.h \
@@ -126,6 +127,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/quota.c \
 	daemon/scim/invite.c \
 	daemon/scim/invite_link.c \
+	daemon/scim/org_acts.c \
 	daemon/scim/read.c \
 	daemon/scim/reply.c \
 	daemon/scim/request.h \

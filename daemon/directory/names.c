@@ -65,7 +65,9 @@ username_status(const struct directory *d, struct txn *t, struct arena *a, struc
 	struct slice key;
 	size_t n;
 
+	/* The profile would let words with spaces between pass (RFC 8265 section 3.5). */
 	if (name.len == 0 || name.len > USERNAME_MAX || !text_valid(name) ||
+		memchr(name.p, ' ', name.len) != NULL ||
 		!index_key_of(a, value.attr, 0, &value, false, &key)) {
 		(void)fail(why, RC_INVALID_VALUE, "userName",
 			"a username is 1 to %d bytes of letters, digits, marks and ASCII signs, without "

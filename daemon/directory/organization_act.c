@@ -118,8 +118,8 @@ act_delete(struct acting *g, struct err *err)
 			org_kind_name(g->org.kind), g->org.model);
 	if (members > 0 && (!g->args->confirmed || g->args->confirm != members))
 		return fail(err, RC_CONFLICT, "",
-			"the org has %llu members, who would lose it with all that is in it; to go on, "
-			"repeat with ?confirm=%llu",
+			"the org's members (%llu) would lose it with all that is in it; to go on, repeat "
+			"with ?confirm=%llu",
 			(unsigned long long)members, (unsigned long long)members);
 	g->org.state = ORG_DELETED;
 	g->org.delete_after = x->w->actor.now + (g->args->at_once ? 0 : x->d->orgs.delete_grace);

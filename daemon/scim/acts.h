@@ -12,6 +12,12 @@ void act_transfer(struct request *rq);
 void act_migrate(struct request *rq);
 void act_verify(struct request *rq);
 void act_ca(struct request *rq);
+void act_suspend(struct request *rq);
+void act_resume(struct request *rq);
+void act_rename(struct request *rq);
+void act_restore(struct request *rq);
+void act_connection_release(struct request *rq);
+void act_rotate(struct request *rq);
 void act_revoke(struct request *rq);
 
 void act_reserve(struct request *rq);

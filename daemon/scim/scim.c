@@ -7,6 +7,7 @@
 #include "daemon/access/access.h"
 #include "daemon/clock.h"
 #include "daemon/mail/mailer.h"
+#include "daemon/scim/available.h"
 #include "daemon/scim/crl.h"
 #include "daemon/scim/request.h"
 
@@ -355,7 +356,8 @@ request_new(struct exchange *x, struct scim *s)
 }
 
 /* What else is served beside SCIM: the first that takes the path answers. */
-static const struct side_door *const doors[] = { &access_door, &crl_door, &invitation_door };
+static const struct side_door *const doors[] = { &access_door, &available_door, &crl_door,
+	&invitation_door };
 
 static const struct side_door *
 find_door(const struct request *rq)

@@ -69,6 +69,18 @@ single_reply(struct write *w)
 			s->edit.written.packed, &rec) ? rec.revision : 0);
 }
 
+/* ?confirm=N: the client knows that so many things go along. */
+static enum rc
+read_confirm(struct request *rq, struct precondition *pre, struct err *err)
+{
+	struct slice value;
+
+	if (!http_query(rq->arena, rq->x->request.query, "confirm", &value, &pre->confirmed) ||
+		(pre->confirmed && !slice_to_u64(value, 0, UINT64_MAX, &pre->confirm)))
+		return fail(err, RC_INVALID_VALUE, "confirm", "is a number: how many things go along");
+	return RC_OK;
+}
+
 static enum rc
 single_begin(struct request *rq, struct single *s, struct err *err)
 {
@@ -77,7 +89,8 @@ single_begin(struct request *rq, struct single *s, struct err *err)
 
 	s->edit.type = rq->type;
 	precondition_of(&rq->x->request, &s->edit.pre);
-	if ((rc = list_request_from_query(rq->arena, rq->x->request.query, &lr, err)) != RC_OK)
+	if ((rc = list_request_from_query(rq->arena, rq->x->request.query, &lr, err)) != RC_OK ||
+		(rc = read_confirm(rq, &s->edit.pre, err)) != RC_OK)
 		return rc;
 	s->projected = lr.attributes.len > 0 || lr.excluded.len > 0;
 	if ((rc = projection_of(rq, rq->type, lr.attributes, lr.excluded, &s->projection, err)) != RC_OK)
