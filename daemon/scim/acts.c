@@ -411,7 +411,9 @@ wants_plan_alone(struct request *rq)
 void
 act_migrate(struct request *rq)
 {
+	struct err err = ERR_INIT;
 	struct planning *p;
+	enum rc rc;
 	bool slow;
 
 	if (!wants_plan_alone(rq)) {
@@ -424,13 +426,12 @@ act_migrate(struct request *rq)
 	p->act->write.rq = rq;
 	p->slow.run = plan_slowly;
 	p->slow.item.lane = rq->caller.org;
-	p->rc = uuid_parse(rq->name, &p->act->id)
-			? migrate_prepare(&p->act->write, false, &slow, &p->err)
-			: fail(&p->err, RC_NOT_FOUND, "", "there is no such Organization");
-	if (p->rc == RC_OK)
-		p->rc = pool_submit(rq->scim->pool, &p->slow, &p->err);
-	if (p->rc != RC_OK)
-		plan_reply(p);
+	rc = uuid_parse(rq->name, &p->act->id)
+		     ? migrate_prepare(&p->act->write, false, &slow, &err)
+		     : fail(&err, RC_NOT_FOUND, "", "there is no such Organization");
+	/* What was submitted is the pool's: p is not looked at again. */
+	if (rc != RC_OK || (rc = pool_submit(rq->scim->pool, &p->slow, &err)) != RC_OK)
+		reply_error(rq, rc, &err);
 }
 
 /* ---- Settings: .verify ---- */

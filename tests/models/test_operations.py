@@ -3,6 +3,7 @@ plain model. An operation that nothing here performs fails the test."""
 
 import datetime
 import subprocess
+import tempfile
 import unittest
 
 from living import GROUP, LivingTest, OURS, PATCH, USER, model_of, replaced
@@ -12,6 +13,7 @@ MODELS = ("standard", "lab", "sandbox", "network", "metal", "studio", "school")
 LATER = "2040-01-01T00:00:00Z"
 AN_HOUR = "2040-01-01T01:00:00Z"
 SUCCESS = {200, 201, 204}
+PLAIN_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 def table():
@@ -135,15 +137,29 @@ class Scene:
             "schemas": [OURS + "Token"], "kind": "key", "owner": {"value": self.thing("user")},
             "permissions": ["org.view"]})["id"]
 
+    def make_certificate(self):
+        return self.org.operate("POST", "/Certificates", {
+            "schemas": [OURS + "Certificate"], "csr": csr(),
+            "subject": {"value": self.thing("user"), "type": "User"}})["id"]
+
+    def make_quota(self):
+        found = self.org.listed("/Quotas")
+        return found[0]["id"] if found else None
+
     def make_settings(self):
         return self.org.listed("/Settings")[0]["id"]
 
-    def make_stranger(self):
-        return self.test.person()
+    def make_provisioned(self):
+        """Somebody whom a provider entered under an address that a person has proven."""
+        person = self.test.person()
+        made = self.org.operate("POST", "/Users", {
+            "schemas": [USER], "userName": person.name, "emails": [{"value": f"{person.name}@people.test"}]})
+        self.org.plain.add_member(made["id"])
+        return made["id"], person.id
 
     def make_linked(self):
-        user = self.org.make("user")
-        self.org.operate("POST", f"/Users/{user}/.link", {"person": self.test.person().id})
+        user, person = self.make_provisioned()
+        self.org.operate("POST", f"/Users/{user}/.link", {"person": person})
         return user
 
     # ---- Trying ----
@@ -151,12 +167,13 @@ class Scene:
     def send(self, method, path, body=None):
         return self.org.send(self.actor, method, path, body)
 
-    def ask(self, method, path, body=None, scope=None, own=False, also=(), spends=(), base="org"):
+    def ask(self, method, path, body=None, scope=None, own=False, also=(), spends=(), base="org",
+            headers=None):
         """An operation whose permission alone decides, or nearly: also are answers to who may."""
         if base == "platform":
             reply = self.test.send(self.actor, method, "/scim/v2" + path, body)
         elif base == "url":
-            reply = self.test.send(self.actor, method, path, body)
+            reply = self.test.send(self.actor, method, path, body, headers=headers)
         else:
             reply = self.send(method, path, body)
         self.judge(reply, scope, own, also)
@@ -175,13 +192,13 @@ class Scene:
         else:
             self.test.denied(reply, permission, str(self))
 
-    def do(self, operation, method, path, body=None, spends=(), **what):
+    def do(self, doing, method, url, body=None, spends=(), **what):
         """An operation that the plain model knows whole."""
-        refusals = self.org.plain.refusals(self.me, operation, **what)
-        reply = self.send(method, path, body)
+        refusals = self.org.plain.refusals(self.me, doing, **what)
+        reply = self.send(method, url, body)
         if self.test.judged(reply, refusals, str(self)):
             new = reply.json.get("id") if reply.status != 204 and reply.raw else None
-            self.org.plain.apply(self.me, operation, new, **what)
+            self.org.plain.apply(self.me, doing, new, **what)
             self.spend(*spends)
         return reply
 
@@ -233,8 +250,8 @@ def _(s):
 
 @drives("User.link")
 def _(s):
-    s.ask("POST", f"/Users/{s.thing('user')}/.link", {"person": s.thing("stranger").id}, also={409},
-          spends=("user", "stranger", "held_assignment", "held_workspace", "held_project", "token"))
+    user, person = s.thing("provisioned")
+    s.ask("POST", f"/Users/{user}/.link", {"person": person}, spends=("provisioned",))
 
 
 @drives("User.unlink")
@@ -603,13 +620,74 @@ for _action in ("suspend", "resume", "restore"):
         s.ask("POST", f"/Organizations/{s.org.id}/.{action}", {}, base="platform")
 
 
+# ---- Certificates, quotas, the audit log ----
+
+def csr():
+    """A request for a certificate, as openssl makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                               "-keyout", f"{folder}/key.pem", "-subj", "/CN=tests"],
+                              check=True, capture_output=True, text=True).stdout
+
+
+@drives("Certificate.view")
+def _(s):
+    s.ask("GET", f"/Certificates/{s.thing('certificate')}")
+
+
+@drives("Certificate.create")
+def _(s):
+    s.ask("POST", "/Certificates", {"schemas": [OURS + "Certificate"], "csr": csr(),
+                                    "subject": {"value": s.thing("user"), "type": "User"}})
+
+
+@drives("Certificate.edit")
+def _(s):
+    s.ask("PATCH", f"/Certificates/{s.thing('certificate')}", replaced("displayName", s.test.name("c")), also={400})
+
+
+@drives("Certificate.revoke")
+def _(s):
+    s.ask("POST", f"/Certificates/{s.thing('certificate')}/.revoke", {}, spends=("certificate",))
+
+
+@drives("Certificate.delete")
+def _(s):
+    s.ask("DELETE", f"/Certificates/{s.thing('certificate')}", spends=("certificate",), also={409})
+
+
+@drives("Quota.view")
+def _(s):
+    if s.thing("quota"):
+        s.ask("GET", f"/Quotas/{s.thing('quota')}")
+
+
+for _action in ("reserve", "release"):
+    @drives(f"Quota.{_action}")
+    def _(s, action=_action):
+        if s.thing("quota"):
+            if action == "release":
+                s.org.operate("POST", f"/Quotas/{s.thing('quota')}/.reserve", {"amount": 1})
+            s.ask("POST", f"/Quotas/{s.thing('quota')}/.{action}", {"amount": 1})
+
+
+@drives("AuditEvent.view")
+def _(s):
+    s.ask("GET", "/AuditEvents?count=1")
+
+
+@drives("AuditEvent.export")
+def _(s):
+    s.ask("POST", "/AuditEvents/.export", {})
+
+
 # ---- Checks ----
 
 @drives("check")
 def _(s):
     s.ask("POST", f"/orgs/{s.org.key}/access/v1/evaluation", {
         "subject": {"type": "user", "id": s.thing("user")}, "action": {"name": "org.view"},
-        "resource": {"type": "org", "id": s.org.key}}, base="url")
+        "resource": {"type": "org", "id": s.org.key}}, base="url", headers=PLAIN_JSON)
 
 
 # ---- The walk ----
@@ -682,8 +760,8 @@ class Outside(Scene):
         else:
             self.test.assertEqual(reply.status, 404, f"{self} from outside: {reply}")
 
-    def do(self, operation, method, path, body=None, spends=(), **what):
-        reply = self.send(method, path, body)
+    def do(self, doing, method, url, body=None, spends=(), **what):
+        reply = self.send(method, url, body)
         self.test.assertEqual(reply.status, 404, f"{self} from outside: {reply}")
         return reply
 

@@ -252,6 +252,24 @@ class Player:
         name = self.some_assignment()
         return name and ("DELETE", f"/Assignments/{name}", None, {"assignment": name, "as_": "assignment_delete"})
 
+    def asked(self, actor):
+        """A check of a product about the actor says what the plain model says."""
+        me, plain = self.plain.people.get(actor), self.plain
+        permission = self.rng.choice(sorted(plain.model.permissions))
+        scope = self.some_scope(self.rng.choice(("org", "org", "team", "workspace", "project")))
+        own = self.rng.random() < 0.5
+        resource = {"type": "thing", "id": "x", "properties": {"owner": me if own else "somebody"}}
+        if scope:
+            resource["properties"][plain.sort[scope]] = scope
+        reply = self.test.send(actor, "POST", f"/orgs/{self.org.key}/access/v1/evaluation", {
+            "subject": {"type": "user", "id": me or "nobody"}, "action": {"name": permission}, "resource": resource},
+            headers={"Content-Type": "application/json", "Accept": "application/json"})
+        what = f"{permission} by {actor} ({me}) at {scope} ({plain.scope_kind(scope)}), own: {own}, in {self.org.key}"
+        if not plain.members.get(me):
+            return self.test.assertEqual(reply.status, 404, f"{what}: {reply}")
+        self.test.assertEqual(reply.status, 200, f"{what}: {reply}")
+        self.test.assertIs(reply.json["decision"], plain.check(me, permission, scope, own), f"{what}: {reply}")
+
     def seen(self, actor, endpoint):
         """A list shows exactly what may be seen."""
         me = self.plain.people.get(actor)
@@ -306,6 +324,8 @@ class Random(LivingTest):
                 player, actor = rng.choice(players), rng.choice(people)
                 if rng.random() < 0.04:
                     player.seen(actor, rng.choice(LISTS))
+                if rng.random() < 0.1:
+                    player.asked(actor)
                 log.append(player.play(actor))
                 done += log[-1] is not None
                 if done % 100 == 0:
