@@ -264,6 +264,16 @@ through(const struct model *m, const struct model_role *role, const struct model
 	return found;
 }
 
+/* At scopes of any kind: it is asked for here, and held at a workspace. */
+static bool
+has_anywhere(const struct model_grant *g, uint16_t perm)
+{
+	for (int at = 0; at < SCOPE_KINDS; at++)
+		if (permset_any(grant_set(g, (enum scope_kind)at), perm))
+			return true;
+	return false;
+}
+
 /* What one grant says, as far as it says more than the answer so far. */
 static void
 ask_grant(const struct model_grant *g, const struct model_query *q, struct model_answer *why)
@@ -272,10 +282,10 @@ ask_grant(const struct model_grant *g, const struct model_query *q, struct model
 	bool any = permset_any(set, q->perm), own = permset_own(set, q->perm);
 	enum model_reason reason = REASON_MISSING;
 
-	if (!any && !own)
+	if (g->covers && !any && !own)
 		return;
 	if (!g->covers)
-		reason = any ? REASON_ELSEWHERE : REASON_MISSING;
+		reason = has_anywhere(g, q->perm) ? REASON_ELSEWHERE : REASON_MISSING;
 	else if (any || q->own)
 		reason = REASON_GRANTED;
 	else

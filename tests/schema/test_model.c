@@ -435,6 +435,8 @@ static const struct question questions[] = {
 		"shelf.fill", SCOPE_WORKSPACE, false, REASON_GRANTED, NULL },
 	{ { { "workspace/keeper", false }, { "org/clerk", true } }, ORG_COMPANY, "project.view",
 		SCOPE_WORKSPACE, false, REASON_ELSEWHERE, NULL },
+	{ { { "workspace/keeper", false }, { "org/clerk", true } }, ORG_COMPANY, "workspace.members",
+		SCOPE_ORG, false, REASON_ELSEWHERE, NULL },
 	{ { { NULL, false } }, ORG_COMPANY, "org.view", SCOPE_ORG, true, REASON_MISSING, NULL },
 	{ { { "workspace/keeper", true } }, ORG_COMPANY, "org.view", SCOPE_ORG, true,
 		REASON_MISSING, NULL },
