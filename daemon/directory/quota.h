@@ -24,6 +24,7 @@ struct quota_move {
 };
 
 enum { QUOTA_AMOUNT_MAX = 1000000000 };
+#define QUOTA_MAX INT64_C(1000000000000000)
 
 /* Reserves or releases; *out is the record that counts it. FORBIDDEN, NOT_FOUND, INVALID_VALUE; CONFLICT when
  * it would pass the limit, or release more than is reserved. */

@@ -3,6 +3,7 @@
 #include "daemon/directory/form.h"
 #include "daemon/directory/names.h"
 #include "daemon/directory/organization.h"
+#include "daemon/directory/quota.h"
 
 #include "base/banned.h"
 
@@ -66,7 +67,7 @@ check_quotas(const struct deed *x, const struct org *org, struct err *err)
 {
 	const struct attrs *at = &x->d->at;
 	const struct model *m = model_by_name(x->d->models, slice_of(org->model));
-	const struct node *list = node_child(x->root, at->org_quotas), *name;
+	const struct node *list = node_child(x->root, at->org_quotas), *name, *max;
 
 	for (const struct node *e = list != NULL ? list->child : NULL; e != NULL; e = e->next) {
 		name = node_child(e, at->org_quota_name);
@@ -75,6 +76,11 @@ check_quotas(const struct deed *x, const struct org *org, struct err *err)
 				"the model \"%s\" has no quota \"%.*s\"", org->model,
 				name != NULL ? (int)(name->text.len < 40 ? name->text.len : 40) : 0,
 				name != NULL ? name->text.p : "");
+		max = node_child(e, at->org_quota_max);
+		if (max == NULL || max->integer < 0 || max->integer > QUOTA_MAX)
+			return fail(err, RC_INVALID_VALUE, "quotas",
+				"the max of \"%.*s\" is a number from 0 to %lld", SLICE_ARG(name->text),
+				(long long)QUOTA_MAX);
 	}
 	return RC_OK;
 }

@@ -490,7 +490,7 @@ class Command(unittest.TestCase):
         roles = {role.split("/")[1] for name in NAMES for role in RoleModel.named(name).roles}
         words = set(NAMES[1:]) | {role for role in roles
                                   # the words for things of the daemon itself
-                                  if role not in ("member", "admin", "viewer", "manager")}
+                                  if role not in ("member", "admin", "viewer", "manager", "owner")}
         words |= {"org/" + role for role in roles} | {"workspace/" + role for role in roles}
         found = []
         for room in ("base", "schema", "protocol", "daemon", "tools/rosterctl"):
