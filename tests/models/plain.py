@@ -2,7 +2,7 @@
 
 An Org holds what is there: members, teams, the tree, who holds which role. refusals() says why an operation must be
 refused: every reason that holds, since the order in which a daemon finds them is its own affair, but for one rule: who
-lacks a permission is told so, and nothing else. apply() makes the change. Ids are whatever the caller uses.
+lacks the permission of the operation is told so, and nothing else. apply() makes the change. Ids are whatever the caller uses.
 """
 
 import collections
@@ -11,8 +11,9 @@ import time
 
 from role_model import INSIDE, RoleModel, matches
 
-# Why not: the HTTP status, and the word that the answer must name in quotes (None: any).
-Refusal = collections.namedtuple("Refusal", "status word", defaults=(None,))
+# Why not: the HTTP status, the word that the answer must name in quotes (None: any), and whether it is the gate, the
+# permission of the operation itself, which is asked for before all else.
+Refusal = collections.namedtuple("Refusal", "status word gate", defaults=(None, False))
 Held = collections.namedtuple("Held", "principal role scope start end", defaults=(None, None))
 Grant = collections.namedtuple("Grant", "role scope via")
 
@@ -22,8 +23,8 @@ NEEDED = {"org": "member.role", "assignment": "role.assign", "team": "team.membe
           "project": "project.members"}
 
 
-def missing(permission):
-    return Refusal(403, permission)
+def missing(permission, gate=True):
+    return Refusal(403, permission, gate)
 
 
 class Org:
@@ -186,11 +187,11 @@ class Org:
             group = "assignment"
         return NEEDED[group]
 
-    def moving(self, actor, role, scope, verb):
+    def moving(self, actor, role, scope, verb, gate=False):
         """Refusals of giving or taking a role at a scope."""
         permission = self.needed(role)
         if not self.check(actor, permission, scope):
-            return [missing(permission)]
+            return [missing(permission, gate)]
         if role in self.model.roles:
             return [] if self.manages(actor, role, scope, verb) else [Refusal(403, role)]
         if verb == "take":
@@ -214,9 +215,7 @@ class Org:
         if not self.members.get(actor):
             return [Refusal(404)]
         found = getattr(self, "no_" + operation)(actor, **what)
-        rights = [refusal for refusal in found if refusal.status == 403]
-        gate = [refusal for refusal in rights if refusal.word in self.model.permissions]
-        return gate or rights or found
+        return [refusal for refusal in found if refusal.gate] or found
 
     def need(self, actor, permission, scope=None, own=False):
         return [] if self.check(actor, permission, scope, own) else [missing(permission)]
@@ -420,7 +419,7 @@ class Org:
         if self.scope_kind(scope) != self.scope_of_role(role) or (role not in self.model.roles and role not in self.custom):
             permission = self.needed(role)
             return bad if self.check(actor, permission, scope) else [*bad, missing(permission)]
-        found = bad + self.moving(actor, role, scope, "give")
+        found = bad + self.moving(actor, role, scope, "give", True)
         if principal in self.mapped:
             found += self.need(actor, "role.map")
         if self.is_org_role(role) and self.sort[principal] == "member":
@@ -430,8 +429,8 @@ class Org:
     def change_of_role(self, actor, principal, role):
         had = self.role_of(principal)
         if had == role:
-            recorded = any(held.principal == principal and held.role == role for held in self.held.values())
-            return [] if recorded else [Refusal(409)]
+            recorded = any(held.principal == principal and self.is_org_role(held.role) for held in self.held.values())
+            return [] if recorded else [Refusal(409)]  # nothing would change
         found = self.moving(actor, had, None, "take")
         if self.members[principal]:
             found += self.counts(had, len(self.holders(had, principal)))
@@ -439,7 +438,7 @@ class Org:
 
     def no_assignment_delete(self, actor, assignment):
         held = self.held[assignment]
-        found = self.moving(actor, held.role, held.scope, "take")
+        found = self.moving(actor, held.role, held.scope, "take", True)
         if not self.is_org_role(held.role) or self.sort[held.principal] != "member":
             return found
         if held.role != self.default("org"):
@@ -450,7 +449,8 @@ class Org:
 
     def no_assignment_edit(self, actor, assignment, start=None, end=None):
         held = self.held[assignment]
-        found = self.moving(actor, held.role, held.scope, "take") + self.moving(actor, held.role, held.scope, "give")
+        found = self.moving(actor, held.role, held.scope, "take", True) + \
+            self.moving(actor, held.role, held.scope, "give", True)
         if start is not None and end is not None and start >= end:
             found.append(Refusal(400))
         if (start is not None or end is not None) and self.model.roles.get(held.role, {}).get("holders"):
