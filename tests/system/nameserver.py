@@ -5,10 +5,12 @@
 
 A name's value is a list of TXT records (a text, or a tuple of character-strings; [] for a name without any), or a
 word: "NXDOMAIN", "SERVFAIL", "REFUSED", "SILENT" (no answer), "LOST" (the first question gets none), "FORGED" (a wrong id
-first, then a wrong question, then the truth), "HANGS" (cut by UDP, accepted and never answered by TCP), "CNAME name".
+first, then a wrong question, then the truth), "HANGS" (cut by UDP, accepted and never answered by TCP), "GARBLED" (bytes behind the question are wrong), "CNAME name".
 What is not in the table is NXDOMAIN. An answer above 512 bytes is cut by UDP, as a real server does it.
 """
 
+import os
+import random
 import socket
 import struct
 import threading
@@ -34,6 +36,7 @@ class NameServer:
     def __init__(self, table):
         self.table = table
         self.asked = []  # (protocol, name)
+        self.random = random.Random(os.environ.get("ROSTER_SEED", "1"))
         self.held = []
         for _ in range(20):  # one port for both
             self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -102,6 +105,11 @@ class NameServer:
                 self.udp.sendto(bytes([good[0] ^ 1]) + good[1:].replace(b"the truth", b"the lies!"), peer)
                 self.udp.sendto(good.replace(b"\x06forged", b"\x06farged").replace(b"the truth", b"the lies!"), peer)
                 self.udp.sendto(b"\0" * 5, peer)
+            if value == "GARBLED":
+                good = bytearray(good)
+                for _ in range(self.random.randint(1, 4)):
+                    good[self.random.randrange(12 + len(self.question(data)[1]), len(good))] = self.random.randrange(256)
+                good = good[:self.random.choice([len(good)] * 3 + [self.random.randint(12, len(good))])]
             self.udp.sendto(good, peer)
 
     def serve_tcp(self):

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import NOWHERE, Api, Daemon, SystemTest, certificate, find_member, main
+from harness import NOWHERE, Api, Daemon, SystemTest, certificate, find_member, in_threads, main
 
 OURS = "urn:rosterd:scim:schemas:core:1.0:"
 CERTIFICATE = OURS + "Certificate"
@@ -374,6 +374,27 @@ class List(CertificateTest):
         former = acme.crl()
         self.assertEqual(former.raw, acme.crl(acme.key + "-new").raw)
         self.verify(acme, authority, one)
+
+    def test_many_ask_while_it_changes(self):
+        acme = self.company()
+        authority = acme.authority()
+        self.file("ca.pem", authority["certificate"])
+        ids = [acme.issued()["id"] for _ in range(10)]
+        lists = []
+
+        def ask():
+            lists.extend(acme.crl() for _ in range(20))
+
+        def revoke():
+            for id in ids:
+                self.ok(acme.revoke(id))
+
+        in_threads([ask] * 6 + [revoke])
+        self.assertEqual({reply.status for reply in lists}, {200})
+        for raw in {reply.raw for reply in lists}:
+            self.assertIn("verify OK", openssl("crl", "-inform", "DER", "-in", self.file("crl.der", raw), "-noout",
+                                               "-CAfile", self.file("ca.pem")))
+        self.assertEqual(len(self.listed(acme)[1]), 10)
 
     def test_a_long_list(self):
         acme = self.company()

@@ -20,6 +20,7 @@ TABLE = {
     "lost.example": "LOST",
     "forged.example": "FORGED",
     "hangs.example": "HANGS",
+    "garbled.example": "GARBLED",
     "alias.example": "CNAME alias2.example",
     "alias2.example": "CNAME One.example",
     "round.example": "CNAME round.example",
@@ -47,7 +48,7 @@ class DnsText(unittest.TestCase):
 
     def run_client(self, *words, server=None, milliseconds=4000):
         done = subprocess.run([self.program, server or self.server.address, str(milliseconds), *words],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, errors="replace", timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.splitlines()
 
@@ -94,6 +95,11 @@ class DnsText(unittest.TestCase):
 
     def test_answers_to_other_questions_are_not_taken(self):
         self.assertEqual(self.text("forged.example"), ("FOUND", ["the truth"]))
+
+    def test_garbled_answers_do_no_harm(self):
+        for _ in range(60):
+            self.assertIn(self.text("garbled.example", milliseconds=100)[0],
+                          {"FOUND", "NO_NAME", "NO_TEXT", "FAILED", "TIMEOUT"})
 
     def test_proof(self):
         cases = {"good": ("OK", ""), "other": ("CONFLICT", "none of the 2"), "empty": ("CONFLICT", "no TXT record"),
