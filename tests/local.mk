@@ -62,6 +62,6 @@ check_PROGRAMS += tests/daemon/test_committer tests/daemon/test_query
 tests_daemon_test_committer_SOURCES = tests/daemon/test_committer.c tests/store/fixture.c tests/store/fixture.h
 tests_daemon_test_committer_LDADD = $(tests_daemon_test_query_LDADD)
 tests_daemon_test_query_SOURCES = tests/daemon/test_query.c tests/store/fixture.c tests/store/fixture.h
-tests_daemon_test_query_LDADD = libdaemon.a libstore.a libprotocol.a libschema.a libbase.a $(CMOCKA_LIBS) \
+tests_daemon_test_query_LDADD = libdaemon.a libmail.a libstore.a libprotocol.a libschema.a libbase.a $(CMOCKA_LIBS) \
 	$(LMDB_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
 endif
