@@ -137,6 +137,25 @@ arena_dup(struct arena *a, struct slice s)
 	return (struct slice){ p, s.len };
 }
 
+struct slice
+arena_join(struct arena *a, const struct slice *parts, size_t n)
+{
+	size_t len = 0;
+	char *out;
+
+	for (size_t i = 0; i < n; i++)
+		len += parts[i].len;
+	out = arena_alloc(a, len + 1);
+	len = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].len > 0)
+			memcpy(out + len, parts[i].p, parts[i].len);
+		len += parts[i].len;
+	}
+	out[len] = '\0';
+	return (struct slice){ out, len };
+}
+
 char *
 arena_printf(struct arena *a, const char *fmt, ...)
 {

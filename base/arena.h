@@ -39,6 +39,8 @@ void *arena_grow(struct arena *a, void *array, size_t count, size_t *cap, size_t
 
 /* A copy, with a NUL behind it that len does not count. */
 struct slice arena_dup(struct arena *a, struct slice s);
+/* n parts, one behind the other. */
+struct slice arena_join(struct arena *a, const struct slice *parts, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Calls fn(arg) when the arena is cleared or freed, last registered first: for what is not memory

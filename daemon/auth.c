@@ -626,7 +626,6 @@ void
 caller_init_control(struct caller *c, uint32_t org)
 {
 	*c = (struct caller){ .kind = CALLER_OPERATOR, .org = org, .token_org = ORG_PLATFORM };
-	memcpy(c->peer, "control", sizeof("control"));
 }
 
 const char *

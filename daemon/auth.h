@@ -11,7 +11,7 @@
 #include "daemon/committer.h"
 #include "daemon/store/store.h"
 
-enum { TOKEN_TEXT = 47 /* characters of a token */, PEER_MAX = 56 };
+enum { TOKEN_TEXT = 47 /* characters of a token */ };
 
 enum caller_kind {
 	CALLER_CONNECTION, /* within its org */
@@ -33,7 +33,6 @@ struct caller {
 	uint64_t request_rate;      /* the org's own limit of requests a second; 0: the server's */
 	enum dialect dialect;
 	char org_key[ORG_KEY_MAX + 1]; /* of org; "" on the platform's base */
-	char peer[PEER_MAX];           /* address that the request came from, for the journal; the door fills it */
 };
 
 struct auth;

@@ -247,18 +247,21 @@ request_url(const struct request *rq)
 	if (public_url != NULL)
 		return slice_of(public_url);
 	if (host.p != NULL && host.len > 0)
-		return slice_of(arena_printf(rq->arena, "%s://%.*s",
-			strncmp(so->default_url, "http:", 5) == 0 ? "http" : "https", SLICE_ARG(host)));
+		return arena_join(rq->arena, (const struct slice[]){
+			strncmp(so->default_url, "http:", 5) == 0 ? SLICE("http://") : SLICE("https://"), host }, 2);
 	return slice_of(so->default_url);
 }
 
-/* The address under which the client knows the org, or with no key the platform: what it is given in meta.location must work
- * for it. */
-static struct slice
-base_address(const struct request *rq, struct slice key)
+/* The addresses under which the client knows the org (or with no key the platform), and the platform: what it is given in
+ * meta.location must work for it. */
+static void
+set_addresses(struct request *rq, struct slice key)
 {
-	return slice_of(arena_printf(rq->arena, "%.*s%s%.*s/scim/v2", SLICE_ARG(request_url(rq)),
-		key.p != NULL ? "/orgs/" : "", SLICE_ARG(key)));
+	struct slice url = request_url(rq), tail = SLICE("/scim/v2");
+
+	rq->platform = arena_join(rq->arena, (const struct slice[]){ url, tail }, 2);
+	rq->base = key.p == NULL ? rq->platform
+		: arena_join(rq->arena, (const struct slice[]){ url, SLICE("/orgs/"), key, tail }, 4);
 }
 
 /* A liveness answer for load balancers; tells nothing. */
@@ -298,7 +301,6 @@ request_admit(struct request *rq, struct slice key, bool counted, struct err *er
 		rq->moved = moved_address(rq, key);
 	if (rc != RC_OK)
 		return rc;
-	(void)snprintf(rq->caller.peer, sizeof(rq->caller.peer), "%s", rq->x->peer);
 	rq->x->log_org = rq->caller.org;
 	rq->x->log_token = rq->caller.token;
 	if (counted && !rate_take(so->rate, &rq->caller, rq->x->started_us, &rq->retry_after))
@@ -337,8 +339,7 @@ find_handler(struct request *rq, bool counted, struct route *route, struct err *
 	if ((rc = check_accept(rq, err)) != RC_OK ||
 		(route->body && (rc = check_media_type(rq, err)) != RC_OK))
 		return rc;
-	rq->base = base_address(rq, key);
-	rq->platform = base_address(rq, (struct slice){ NULL, 0 });
+	set_addresses(rq, key);
 	return RC_OK;
 }
 
