@@ -1,0 +1,593 @@
+"""Organisations, people and tokens over real HTTPS: who gets in where, and for how long."""
+
+import json
+import time
+import unittest
+
+from harness import PATCH, USER, Api, CtlError, Daemon, SystemTest, certificate, main
+
+CORE = "urn:rosterd:scim:schemas:core:1.0:"
+MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
+ORGANIZATION, PERSON, TOKEN, CONNECTION = (CORE + n for n in ("Organization", "Person", "Token", "Connection"))
+
+
+class OrgTest(SystemTest):
+    serial = 0
+
+    def platform(self, token=None):
+        return Api(self.daemon.url + "/scim/v2", token, cafile=certificate()[0])
+
+    def at(self, key, token):
+        return Api(f"{self.daemon.url}/orgs/{key}/scim/v2", token, cafile=certificate()[0])
+
+    def bare(self):
+        return Api(self.daemon.url, None, cafile=certificate()[0])
+
+    def name(self, stem):
+        OrgTest.serial += 1
+        return f"{stem}{OrgTest.serial}"
+
+    def operator(self):
+        if not hasattr(self, "_operator"):
+            self._operator = self.platform(self.daemon.ctl("token", "create", "--operator")["token"])
+        return self._operator
+
+    def person(self, stem="ada", **attributes):
+        """A Person with a personal token: (record, platform client)."""
+        name = self.name(stem)
+        proven = [{"value": name + "@example.com", "verified": True}]
+        made = self.created(self.operator().post("/People", {
+            "schemas": [PERSON], "userName": name, "emails": proven, **attributes}))
+        token = self.created(self.operator().post("/Tokens", {
+            "schemas": [TOKEN], "kind": "personal", "owner": {"value": made["id"]}}))
+        return made, self.platform(token["token"])
+
+    def created(self, reply):
+        self.assertEqual(reply.status, 201, reply)
+        return reply.json
+
+    def is_status(self, reply, status, words=""):
+        self.assertEqual(reply.status, status, reply)
+        if words:
+            self.assertIn(words, reply["detail"])
+        return reply
+
+    def found(self, client, key=None, **attributes):
+        """An org that a person makes: (record, client in the org)."""
+        made = self.created(client.post("/Organizations", {
+            "schemas": [ORGANIZATION], "key": key or self.name("org"), **attributes}))
+        return made, self.at(made["key"], client.token)
+
+    def join(self, org, person):
+        """Makes a person a member, by the operator; gives the User."""
+        operator = self.at(org["key"], self.operator().token)
+        user = self.created(operator.post("/Users", {"schemas": [USER], "userName": person["userName"], "emails": [
+            {"value": person["emails"][0]["value"]}]}))
+        reply = operator.post(f"/Users/{user['id']}/.link", {"person": person["id"]})
+        self.assertEqual(reply.status, 200, reply)
+        return reply.json
+
+    def key_for(self, org, **attributes):
+        return self.created(org.post("/Tokens", {"schemas": [TOKEN], **attributes}))
+
+
+class Founding(OrgTest):
+    def test_a_person_founds_an_org_and_is_its_first_member(self):
+        ada, client = self.person()
+        made, org = self.found(client, displayName="Ada & Co")
+        self.assertEqual((made["state"], made["kind"], made["model"]), ("active", "company", "standard"))
+        self.assertEqual(made["creator"]["value"], ada["id"])
+        users = org.get("/Users").json["Resources"]
+        self.assertEqual([u["userName"] for u in users], [ada["userName"]])
+        self.assertEqual(users[0][MEMBER]["person"]["value"], ada["id"])
+        assignments = org.get("/Assignments").json["Resources"]
+        self.assertEqual([(a["role"], a["principal"]["value"]) for a in assignments], [("org/owner", users[0]["id"])])
+        settings = org.get("/Settings").json
+        self.assertEqual([s["displayName"] for s in settings["Resources"]], ["Ada & Co"])
+        self.assertIn("org/owner", [r["name"] for r in org.everything("/Roles")])
+        self.assertEqual(client.get("/Organizations").ids, [made["id"]])
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_others_see_nothing_of_it(self):
+        _, client = self.person()
+        made, _ = self.found(client)
+        eve, stranger = self.person("eve")
+        self.assertEqual(stranger.get("/Organizations").ids, [])
+        self.assertIn(stranger.get("/Organizations/" + made["id"]).status, (403, 404))
+        mine = self.at(made["key"], stranger.token).get("/Users")
+        nobody = self.at("no-such-org", stranger.token).get("/Users")
+        self.assertEqual((mine.status, mine.json), (404, nobody.json))
+        self.assertEqual(stranger.get("/People").ids, [eve["id"]])
+
+    def test_what_is_refused(self):
+        _, client = self.person()
+        made, _ = self.found(client)
+
+        def make(**attributes):
+            return client.post("/Organizations", {"schemas": [ORGANIZATION], **attributes})
+        for key in ("", "-a", "a-", "A", "a b", "a_b", "ü", "x" * 64):
+            self.assertEqual(make(key=key).status, 400, key)
+        for key in ("www", "admin", "platform"):
+            self.is_status(make(key=key), 400, "reserved")
+        self.is_status(make(key=made["key"]), 409, "taken")
+        self.is_status(make(key=self.name("x"), model="nonsense"), 400, "no role model")
+        self.is_status(make(key=self.name("x"), kind="personal"), 403)
+        self.is_status(make(key=self.name("x"), kind="else"), 400)
+        self.is_status(make(key=self.name("x"), limits=[{"value": "members", "max": 7}]), 403)
+        other, _ = self.person("bob")
+        self.is_status(make(key=self.name("x"), creator={"value": other["id"]}), 403)
+        self.assertEqual(make().status, 400)
+
+    def test_operators_and_products_found_for_others(self):
+        ada, client = self.person()
+        made = self.created(self.operator().post("/Organizations", {
+            "schemas": [ORGANIZATION], "key": self.name("made"), "creator": {"value": ada["id"]}}))
+        self.assertEqual(self.at(made["key"], client.token).get("/Users").status, 200)
+        service = self.platform(self.daemon.ctl("token", "create", "--service", "--orgs", "*",
+                                                "--permissions", "organizations.create")["token"])
+        self.is_status(service.post("/Organizations", {"schemas": [ORGANIZATION], "key": self.name("made")}), 400)
+        again = self.created(service.post("/Organizations", {
+            "schemas": [ORGANIZATION], "key": self.name("made"), "creator": {"value": ada["id"]}}))
+        self.assertEqual(self.at(again["key"], client.token).get("/Users").status, 200)
+        self.is_status(service.get("/Organizations"), 403)
+        self.is_status(service.post("/People", {"schemas": [PERSON], "userName": self.name("x")}), 403, "people.create")
+
+    def test_at_the_control_door(self):
+        ctl = self.daemon.ctl
+        who, key = self.name("carl"), self.name("ctl")
+        ctl("person", "create", who, "--name", "Carl", "--email", who + "@example.com")
+        made = ctl("org", "create", key, "--name", "N", "--model", "lab", "--owner", who)
+        self.assertEqual((made["model"], made["kind"]), ("lab", "company"))
+        self.assertEqual([o["key"] for o in ctl("person", "show", who)["orgs"]], [key])
+        token = ctl("person", "token", who)["token"]
+        self.assertEqual(self.at(key, token).get("/Users").json["totalResults"], 1)
+        for wrong in (("org", "create", "www"), ("org", "create", self.name("x"), "--model", "x"),
+                      ("org", "create", self.name("x"), "--owner", "nobody"), ("person", "create", "root"),
+                      ("person", "create", who), ("person", "create", "a b"), ("token", "create"),
+                      ("token", "create", "--service", "--permissions", "member.view"),
+                      ("token", "create", "--service", "--orgs", "*"),
+                      ("token", "create", "--service", "--orgs", "*", "--permissions", "no.such")):
+            with self.assertRaises(CtlError, msg=wrong):
+                ctl(*wrong)
+
+
+class Belonging(OrgTest):
+    def test_in_at_once_and_out_at_once(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        inside = self.at(made["key"], client.token)
+        self.assertEqual(inside.get("/Users").status, 404)
+        user = self.join(made, bob)
+        self.assertEqual(inside.get("/Users/" + user["id"]).status, 200)
+        self.assertEqual(client.get("/Organizations").ids, [made["id"]])
+        self.assertEqual(org.delete("/Users/" + user["id"]).status, 204)
+        self.assertEqual(inside.get("/Users").status, 404)
+        self.assertEqual(client.get("/Organizations").ids, [])
+        self.assertEqual(client.get("/People").ids, [bob["id"]])
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_a_deactivated_member_is_out(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        user = self.join(made, bob)
+        inside = self.at(made["key"], client.token)
+        for active, status in ((False, 404), (True, 200)):
+            self.ok(org.patch("/Users/" + user["id"], {"op": "replace", "path": "active", "value": active}))
+            self.assertEqual(inside.get("/Users/" + user["id"]).status, status)
+
+    def test_one_token_in_many_orgs(self):
+        _, client = self.person()
+        orgs = [self.found(client) for _ in range(3)]
+        for _, org in orgs:
+            self.assertEqual(org.get("/Users").json["totalResults"], 1)
+        self.assertEqual(sorted(client.get("/Organizations").ids), sorted(made["id"] for made, _ in orgs))
+
+    def test_a_deactivated_person_is_nobody(self):
+        ada, client = self.person()
+        made, org = self.found(client)
+        path = "/People/" + ada["id"]
+        self.is_status(client.patch(path, {"op": "replace", "path": "active", "value": False}), 403)
+        self.ok(self.operator().patch(path, {"op": "replace", "path": "active", "value": False}))
+        self.assertEqual(client.get(path).status, 401)
+        self.assertEqual(org.get("/Users").status, 404)
+        self.ok(self.operator().patch(path, {"op": "replace", "path": "active", "value": True}))
+        self.ok(org.get("/Users"))
+
+    def test_verified_is_not_claimed(self):
+        eve, client = self.person("eve", emails=[{"value": "eve@example.com"}])
+        reply = client.patch("/People/" + eve["id"], {"op": "replace", "path": "emails", "value": [
+            {"value": "eve@example.com", "verified": True}, {"value": "ceo@example.com", "verified": True}]})
+        self.assertEqual(reply.status, 200, reply)
+        self.assertFalse([e for e in reply["emails"] if e.get("verified")])
+        proven = self.ok(self.operator().patch("/People/" + eve["id"], {
+            "op": "replace", "path": 'emails[value eq "eve@example.com"].verified', "value": True}))
+        self.assertEqual([e["value"] for e in proven["emails"] if e.get("verified")], ["eve@example.com"])
+        kept = self.ok(client.patch("/People/" + eve["id"], {"op": "replace", "path": "displayName", "value": "Eve"}))
+        self.assertEqual([e["value"] for e in kept["emails"] if e.get("verified")], ["eve@example.com"])
+
+    def test_a_person_who_goes_takes_all_along(self):
+        ada, client = self.person()
+        made, org = self.found(client)
+        self.is_status(self.operator().delete("/People/" + ada["id"]), 409, made["key"])
+        bob, other = self.person("bob")
+        user = self.join(made, bob)
+        inside = self.at(made["key"], other.token)
+        self.ok(inside.get("/Users/" + user["id"]))
+        self.assertEqual(self.operator().delete("/People/" + bob["id"]).status, 204)
+        self.assertEqual(inside.get("/Users").status, 401)
+        self.assertEqual(org.get("/Users/" + user["id"]).status, 404)
+        self.assertEqual(self.daemon.verify(), "")
+
+
+class Keys(OrgTest):
+    def test_a_key_acts_as_its_member_in_its_org(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        other, _ = self.found(client)
+        key = self.key_for(org, displayName="ci")
+        self.assertEqual((key["kind"], key["displayName"]), ("key", "ci"))
+        use = self.at(made["key"], key["token"])
+        self.ok(use.get("/Users"))
+        self.assertEqual(self.at(other["key"], key["token"]).get("/Users").status, 404)
+        self.assertEqual(self.platform(key["token"]).get("/Organizations").status, 404)
+        shown = self.ok(org.get("/Tokens/" + key["id"]))
+        self.assertNotIn(key["token"], json.dumps(shown))
+        self.assertNotIn("token", shown)
+        self.assertNotIn(key["token"], self.daemon.log())
+        self.assertEqual(org.delete("/Tokens/" + key["id"]).status, 204)
+        self.assertEqual(use.get("/Users").status, 401)
+
+    def test_a_key_may_what_it_names(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        use = self.at(made["key"], self.key_for(org, permissions=["member.view"])["token"])
+        self.ok(use.get("/Users"))
+        self.is_status(use.post("/Users", {"schemas": [USER], "userName": "x"}), 403, "member.create")
+        self.is_status(use.post("/Tokens", {"schemas": [TOKEN]}), 403)
+        self.is_status(org.post("/Tokens", {"schemas": [TOKEN], "permissions": ["no.such"]}), 400)
+
+    def test_no_key_beyond_its_maker(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        user = self.join(made, bob)  # a plain member
+        inside = self.at(made["key"], client.token)
+        self.is_status(inside.post("/Tokens", {"schemas": [TOKEN], "permissions": ["member.create"]}), 403,
+                       "member.create")
+        self.is_status(inside.post("/Tokens", {"schemas": [TOKEN], "permissions": ["*"]}), 403)
+        owners = org.get("/Users", ).json["Resources"][0]["id"]
+        self.is_status(inside.post("/Tokens", {
+            "schemas": [TOKEN], "owner": {"value": owners}, "permissions": ["member.view"]}), 403)
+        mine = self.key_for(inside)
+        self.assertEqual(mine["owner"]["value"], user["id"])
+        use = self.at(made["key"], mine["token"])
+        self.is_status(use.post("/Users", {"schemas": [USER], "userName": "x"}), 403)
+        # Narrow keys make no wide ones.
+        narrow = self.at(made["key"], self.key_for(org, permissions=["token.create", "member.view"])["token"])
+        self.is_status(narrow.post("/Tokens", {"schemas": [TOKEN]}), 400, "permissions")
+        self.is_status(narrow.post("/Tokens", {"schemas": [TOKEN], "permissions": ["member.create"]}), 403)
+        self.created(narrow.post("/Tokens", {"schemas": [TOKEN], "permissions": ["member.view"]}))
+        # Nor can one be widened.
+        limited = self.key_for(org, permissions=["token.create", "member.view"])
+        wide = self.at(made["key"], limited["token"]).patch(
+            "/Tokens/" + limited["id"], {"op": "remove", "path": "permissions"})
+        self.assertIn(wide.status, (400, 403), wide)
+
+    def test_a_limited_personal_token_makes_none(self):
+        ada, client = self.person()
+        limited = self.created(client.post("/Tokens", {"schemas": [TOKEN], "permissions": ["member.view"]}))
+        use = self.platform(limited["token"])
+        self.is_status(use.post("/Tokens", {"schemas": [TOKEN]}), 403)
+        self.is_status(use.patch("/Tokens/" + limited["id"], {"op": "remove", "path": "permissions"}), 403)
+        for kind in ("operator", "service"):
+            self.assertIn(client.post("/Tokens", {"schemas": [TOKEN], "kind": kind}).status, (400, 403))
+        other, _ = self.person("bob")
+        self.is_status(client.post("/Tokens", {"schemas": [TOKEN], "owner": {"value": other["id"]}}), 403)
+        made, org = self.found(client)
+        inside = self.at(made["key"], limited["token"])
+        self.ok(inside.get("/Users"))
+        self.is_status(inside.post("/Users", {"schemas": [USER], "userName": "x"}), 403)
+
+    def test_keys_die_with_the_membership(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        user = self.join(made, bob)
+        key = self.key_for(self.at(made["key"], client.token))
+        use = self.at(made["key"], key["token"])
+        self.ok(use.get("/Users/" + user["id"]))
+        self.ok(org.patch("/Users/" + user["id"], {"op": "replace", "path": "active", "value": False}))
+        self.assertEqual(use.get("/Users").status, 401)
+        self.ok(org.patch("/Users/" + user["id"], {"op": "replace", "path": "active", "value": True}))
+        self.ok(use.get("/Users/" + user["id"]))
+        self.assertEqual(org.delete("/Users/" + user["id"]).status, 204)
+        self.assertEqual(use.get("/Users").status, 401)
+        self.assertEqual(org.get("/Tokens/" + key["id"]).status, 404)
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_rotation_expiry_and_last_use(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        key = self.key_for(org, permissions=["member.view"])
+        old = self.at(made["key"], key["token"])
+        fresh = self.created(org.post(f"/Tokens/{key['id']}/.rotate", {"overlap": 60}))
+        self.assertNotEqual(fresh["token"], key["token"])
+        self.assertEqual(fresh["permissions"], ["member.view"])
+        new = self.at(made["key"], fresh["token"])
+        self.ok(old.get("/Users"))
+        self.ok(new.get("/Users"))
+        last = self.created(org.post(f"/Tokens/{fresh['id']}/.rotate", {}))
+        self.assertEqual(new.get("/Users").status, 401)
+        self.ok(self.at(made["key"], last["token"]).get("/Users"))
+        self.is_status(org.post("/Tokens", {"schemas": [TOKEN], "expires": "2001-01-01T00:00:00Z"}), 400, "expired")
+        self.assertIn("expires", last)
+
+    def test_connections_by_the_org_itself(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        okta = self.created(org.post("/Connections", {"schemas": [CONNECTION], "name": "okta", "dialect": "strict"}))
+        token = self.key_for(org, kind="connection", owner={"value": okta["id"]})
+        use = self.at(made["key"], token["token"])
+        self.created(use.post("/Users", {"schemas": [USER], "userName": "x", "externalId": "1"}))
+        self.is_status(use.get("/Connections"), 403)
+        self.is_status(org.post("/Connections", {"schemas": [CONNECTION], "name": "OKTA"}), 409)
+        self.is_status(org.post("/Connections", {"schemas": [CONNECTION], "name": "#1"}), 400)
+        self.is_status(org.post("/Connections", {"schemas": [CONNECTION], "name": "x", "dialect": "loose"}), 400)
+        self.ok(org.patch("/Connections/" + okta["id"], {"op": "replace", "path": "dialect", "value": "tolerant"}))
+        listed = self.daemon.ctl("connection", "list", made["key"])
+        self.assertEqual([(c["name"], c["dialect"]) for c in listed], [("okta", "tolerant")])
+        self.assertEqual(org.delete("/Connections/" + okta["id"]).status, 204)
+        self.assertEqual(use.get("/Users").status, 401)
+        self.assertEqual(org.get("/Tokens/" + token["id"]).status, 404)
+        self.assertEqual(self.daemon.verify(), "")
+
+
+class Services(OrgTest):
+    def test_in_the_orgs_that_it_names(self):
+        _, client = self.person()
+        one, _ = self.found(client)
+        two, _ = self.found(client)
+        token = self.daemon.ctl("token", "create", "--service", "--orgs", one["key"],
+                                "--permissions", "member.view,member.create", "--label", "shop")["token"]
+        use = self.at(one["key"], token)
+        self.ok(use.get("/Users"))
+        self.created(use.post("/Users", {"schemas": [USER], "userName": "x"}))
+        self.is_status(use.get("/Settings"), 403, "settings.view")
+        self.assertEqual(self.at(two["key"], token).get("/Users").status, 404)
+        self.assertEqual(self.at("no-such-org", token).get("/Users").status, 404)
+        # The name follows the org.
+        moved = self.name("moved")
+        self.ok(client.post(f"/Organizations/{one['id']}/.rename", {"key": moved}))
+        self.ok(self.at(moved, token).get("/Users"))
+        self.assertEqual(self.at(one["key"], token).get("/Users").status, 308)
+        listed = {t["label"]: t for t in self.daemon.ctl("token", "list", "platform")}
+        self.daemon.ctl("token", "revoke", "platform", str(listed["shop"]["number"]))
+        self.assertEqual(self.at(moved, token).get("/Users").status, 401)
+
+    def test_operators_everywhere(self):
+        _, client = self.person()
+        made, _ = self.found(client)
+        self.ok(self.at(made["key"], self.operator().token).get("/Settings"))
+        self.assertEqual(self.at("no-such-org", self.operator().token).get("/Users").status, 404)
+        self.assertEqual(self.platform("rst_" + "x" * 43).get("/People").status, 401)
+        self.assertEqual(self.platform(None).get("/People").status, 401)
+
+    def test_connections_have_no_platform(self):
+        org = self.org()
+        self.assertEqual(self.platform(org.token).get("/Organizations").status, 404)
+
+
+class Life(OrgTest):
+    config = {"org.delete_grace": 2, "org.rename_grace": 3}
+
+    def test_renaming(self):
+        ada, client = self.person()
+        made, org = self.found(client)
+        _, stranger = self.person("eve")
+        fresh = self.name("fresh")
+        path = f"/Organizations/{made['id']}/.rename"
+        self.is_status(client.post(path, {"key": "www"}), 400, "reserved")
+        self.is_status(client.post(path, {"key": "A"}), 400)
+        self.is_status(client.post(path, {}), 400, "new key")
+        self.is_status(client.patch("/Organizations/" + made["id"], {"op": "replace", "path": "key", "value": fresh}),
+                       400)
+        self.assertIn(stranger.post(path, {"key": fresh}).status, (403, 404))
+        renamed = self.ok(client.post(path, {"key": fresh}))
+        self.assertEqual((renamed["key"], renamed["formerKeys"][0]["value"]), (fresh, made["key"]))
+        self.ok(self.at(fresh, client.token).get("/Users"))
+        moved = org.get("/Users?count=1&x=%20")
+        self.assertEqual((moved.status, moved.headers["location"]),
+                         (308, f"{self.daemon.url}/orgs/{fresh}/scim/v2/Users?count=1&x=%20"))
+        self.assertEqual(org.post("/Users", {"schemas": [USER], "userName": "x"}).status, 308)
+        self.assertEqual(self.at(made["key"], stranger.token).get("/Users").status, 404)
+        self.is_status(stranger.post("/Organizations", {"schemas": [ORGANIZATION], "key": made["key"]}), 409, "taken")
+        self.assertEqual(self.bare().get("/available/orgs/" + made["key"])["status"], "taken")
+        time.sleep(3.1)
+        self.assertEqual(org.get("/Users").status, 404)
+        self.assertEqual(self.bare().get("/available/orgs/" + made["key"])["status"], "free")
+        self.created(stranger.post("/Organizations", {"schemas": [ORGANIZATION], "key": made["key"]}))
+        self.assertEqual(self.at(made["key"], client.token).get("/Users").status, 404)
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_back_to_the_former_key(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        path = f"/Organizations/{made['id']}/.rename"
+        other = self.name("other")
+        self.ok(client.post(path, {"key": other}))
+        back = self.ok(client.post(path, {"key": made["key"]}))
+        self.assertEqual([k["value"] for k in back["formerKeys"]], [other])
+        self.ok(org.get("/Users"))
+        self.assertEqual(self.at(other, client.token).get("/Users").status, 308)
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_suspending(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        path = "/Organizations/" + made["id"]
+        self.is_status(client.post(path + "/.suspend", {}), 403)
+        self.assertEqual(self.ok(self.operator().post(path + "/.suspend", {}))["state"], "suspended")
+        self.is_status(org.get("/Users"), 403, "suspended")
+        self.is_status(client.post(path + "/.rename", {"key": self.name("x")}), 403, "suspended")
+        self.is_status(client.delete(path + "?confirm=1"), 403)
+        self.ok(self.at(made["key"], self.operator().token).get("/Users"))
+        self.assertEqual(self.ok(self.operator().post(path + "/.resume", {}))["state"], "active")
+        self.ok(org.get("/Users"))
+
+    def test_deleting_restoring_and_the_end(self):
+        ada, client = self.person()
+        made, org = self.found(client)
+        bob, other = self.person("bob")
+        self.join(made, bob)
+        path = "/Organizations/" + made["id"]
+        self.is_status(other.delete(path + "?confirm=2"), 403)
+        self.is_status(client.delete(path), 409, "confirm=2")
+        self.is_status(client.delete(path + "?confirm=1"), 409, "confirm=2")
+        self.is_status(client.delete(path + "?confirm=x"), 400)
+        self.assertEqual(client.delete(path + "?confirm=2").status, 204)
+        self.assertEqual(org.get("/Users").status, 404)
+        shown = self.ok(client.get(path))
+        self.assertEqual(shown["state"], "deleted")
+        self.assertIn("deleteAfter", shown)
+        self.is_status(client.post(path + "/.restore", {}), 403)
+        self.assertEqual(self.ok(self.operator().post(path + "/.restore", {}))["state"], "active")
+        self.ok(org.get("/Users"))
+        self.is_status(self.operator().post(path + "/.restore", {}), 409)
+        self.assertEqual(client.delete(path + "?confirm=2").status, 204)
+        began = time.monotonic()
+        while any(o["key"] == made["key"] for o in self.daemon.ctl("org", "list")):
+            self.assertLess(time.monotonic() - began, 20, "the grace is over, and the org still there")
+            time.sleep(0.2)
+        self.assertGreater(time.monotonic() - began, 1)
+        self.assertEqual(client.get(path).status, 404)
+        self.assertEqual(client.get("/Organizations").ids, [])
+        self.assertEqual(self.bare().get("/available/orgs/" + made["key"])["status"], "free")
+        self.assertEqual(self.daemon.verify(), "")
+        again, new = self.found(client, made["key"])
+        self.assertEqual(new.get("/Users").json["totalResults"], 1)
+        self.assertNotEqual(again["number"], made["number"])
+
+    def test_the_display_name_is_one(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        self.ok(client.patch("/Organizations/" + made["id"], {"op": "replace", "path": "displayName", "value": "New"}))
+        self.assertEqual(org.get("/Settings").json["Resources"][0]["displayName"], "New")
+        self.assertEqual(self.daemon.ctl("org", "show", made["key"])["name"], "New")
+
+
+class Limits(OrgTest):
+    config = {"rate.org": 5000, "rate.org_burst": 5000, "rate.address": 2, "rate.address_burst": 6}
+
+    def test_limits_are_the_operators(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        path = "/Organizations/" + made["id"]
+        tight = {"op": "replace", "path": "limits", "value": [{"value": "members", "max": 2},
+                                                              {"value": "tokens", "max": 1}]}
+        self.is_status(client.patch(path, tight), 403)
+        self.ok(self.operator().patch(path, tight))
+        self.created(org.post("/Users", {"schemas": [USER], "userName": "two"}))
+        self.is_status(org.post("/Users", {"schemas": [USER], "userName": "three"}), 409, "members")
+        self.key_for(org)
+        self.is_status(org.post("/Tokens", {"schemas": [TOKEN]}), 409, "tokens")
+        for wrong in ([{"value": "nonsense", "max": 1}], [{"value": "members", "max": 0}], [{"value": "members"}]):
+            self.is_status(self.operator().patch(path, {"op": "replace", "path": "limits", "value": wrong}), 400)
+        self.ok(self.operator().patch(path, {"op": "remove", "path": "limits"}))
+        self.created(org.post("/Users", {"schemas": [USER], "userName": "three"}))
+
+    def test_the_orgs_own_request_rate(self):
+        _, client = self.person()
+        made, org = self.found(client)
+        self.ok(self.operator().patch("/Organizations/" + made["id"], {
+            "op": "replace", "path": "limits", "value": [{"value": "requestsPerSecond", "max": 5}]}))
+        statuses = [org.get("/Users?count=0").status for _ in range(40)]
+        self.assertIn(429, statuses)
+        self.assertEqual(statuses[:3], [200] * 3)
+        other, fast = self.found(client)
+        self.assertEqual({fast.get("/Users?count=0").status for _ in range(40)}, {200})
+
+    def test_availability(self):
+        ada, client = self.person()
+        made, _ = self.found(client)
+        expected = {f"/available/orgs/{made['key']}": "taken", "/available/orgs/www": "reserved",
+                    "/available/orgs/no_good": "malformed", "/available/usernames/" + ada["userName"].upper(): "taken",
+                    "/available/usernames/a%20b": "malformed", "/available/usernames/root": "reserved"}
+        for path, status in expected.items():
+            time.sleep(0.5)
+            reply = self.bare().get(path)
+            self.assertEqual((reply.status, reply["status"]), (200, status), path)
+            self.assertEqual(sorted(reply.json), ["name", "reason", "status"])
+        time.sleep(0.5)
+        self.assertEqual(self.bare().get("/available/orgs/nobody-has-it").json,
+                         {"name": "nobody-has-it", "status": "free"})
+        time.sleep(3)
+        bare = self.bare()
+        statuses = [bare.get("/available/usernames/zoe").status for _ in range(12)]
+        self.assertEqual((statuses[0], statuses[-1]), (200, 429))
+        time.sleep(1)
+        self.assertEqual(bare.post("/available/usernames/zoe", {}).status, 405)
+
+
+class Personal(OrgTest):
+    config = {"org.personal_model": "sandbox", "org.reserved_names": ["teapot"]}
+
+    def test_signing_up_makes_an_org_of_ones_own(self):
+        ada, client = self.person("Ada.L", displayName="Ada L.")
+        orgs = client.get("/Organizations").json["Resources"]
+        self.assertEqual([(o["kind"], o["model"], o["displayName"]) for o in orgs],
+                         [("personal", "sandbox", "Ada L.")])
+        self.assertRegex(orgs[0]["key"], r"^ada-l\d+$")
+        org = self.at(orgs[0]["key"], client.token)
+        self.assertEqual(org.get("/Users").json["totalResults"], 1)
+        self.is_status(client.delete(f"/Organizations/{orgs[0]['id']}?confirm=1"), 403, "personal org")
+        self.assertIn(org.post("/Users", {"schemas": [USER], "userName": "x"}).status, (403, 409))
+        operator = self.at(orgs[0]["key"], self.operator().token)
+        self.is_status(operator.post("/Users", {"schemas": [USER], "userName": "x"}), 409)
+        user = org.get("/Users").ids[0]
+        self.assertIn(org.delete("/Users/" + user).status, (403, 409))
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_usernames(self):
+        def sign_up(name):
+            return self.operator().post("/People", {"schemas": [PERSON], "userName": name})
+        name = self.name("Zoë")
+        self.created(sign_up(name))
+        self.is_status(sign_up(name.upper()), 409, "taken")
+        self.is_status(sign_up("Teapot"), 400, "reserved")
+        for bad in ("", "a b", "x" * 129, "a\u200bb"):
+            self.assertEqual(sign_up(bad).status, 400, bad)
+        _, client = self.person()
+        self.is_status(client.post("/People", {"schemas": [PERSON], "userName": self.name("x")}), 403)
+
+    def test_keys_of_like_names_differ(self):
+        stem = self.name("twin")
+        keys = []
+        for name in (stem + ".x", stem + "-x", stem + "_x"):
+            made = self.created(self.operator().post("/People", {"schemas": [PERSON], "userName": name}))
+            keys += [o["key"] for o in self.daemon.ctl("person", "show", made["userName"])["orgs"]]
+        self.assertEqual(keys, [stem + "-x", stem + "-x-2", stem + "-x-3"])
+
+    def test_the_org_goes_with_its_person(self):
+        ada, client = self.person()
+        key = client.get("/Organizations").json["Resources"][0]["key"]
+        self.assertEqual(client.delete("/People/" + ada["id"]).status, 204)
+        self.assertEqual(client.get("/People").status, 401)
+        self.assertEqual(self.daemon.ctl("org", "show", key)["state"], "deleted")
+        self.assertEqual(self.daemon.verify(), "")
+
+
+class Start(unittest.TestCase):
+    def test_a_personal_model_that_is_none_is_refused(self):
+        for name in ("nonsense", "lab"):
+            daemon = Daemon({"org.personal_model": name})
+            with self.assertRaises(AssertionError) as refused:
+                daemon.start()
+            self.assertIn("org.personal_model", str(refused.exception))
+            daemon.process = None
+            daemon.remove()
+
+
+if __name__ == "__main__":
+    main()
