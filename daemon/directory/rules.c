@@ -261,12 +261,18 @@ deed_erase(struct deed *x, uint64_t row, uint64_t revision)
 	(void)record_delete(x->o, row);
 }
 
-static void
-add_origin(struct deed *x, struct node *root, const char *origin, struct slice origin_id)
+void
+deed_add_origin(struct deed *x, struct node *root, const char *origin, struct slice origin_id)
 {
 	const struct attrs *at = &x->d->at;
-	struct node *e = tree_add(x->arena, root, at->assignment_origins);
+	const struct node *list = node_child(root, at->assignment_origins);
+	struct node *e;
 
+	for (e = list != NULL ? list->child : NULL; e != NULL; e = e->next)
+		if (slice_eq(tree_text(e, at->origin_type), slice_of(origin)) &&
+			slice_eq(tree_text(e, at->origin_value), origin_id))
+			return;
+	e = tree_add(x->arena, root, at->assignment_origins);
 	tree_set_text(x->arena, e, at->origin_type, slice_of(origin));
 	tree_set_text(x->arena, e, at->origin_value, origin_id);
 	tree_set_i64(x->arena, e, at->origin_created, x->w->actor.now);
@@ -289,14 +295,14 @@ deed_assign(struct deed *x, uint64_t principal, struct slice role, uint64_t scop
 			uint64_t row = list[i].row;
 
 			root = deed_tree(x, &r);
-			add_origin(x, root, origin, origin_id);
+			deed_add_origin(x, root, origin, origin_id);
 			deed_replace(x, row, root, revision);
 			return row;
 		}
 	root = node_new(a, schema_type(x->d->schema, TYPE_ASSIGNMENT)->root, NODE_OBJECT);
 	assignment_fill(x->d, x->o, a, root, principal, scope);
 	tree_set_text(a, root, at->assignment_role, arena_dup(a, role));
-	add_origin(x, root, origin, origin_id);
+	deed_add_origin(x, root, origin, origin_id);
 	return deed_create(x, TYPE_ASSIGNMENT, root, revision);
 }
 

@@ -127,6 +127,15 @@ void assignment_fill(const struct directory *d, struct orgtx *o, struct arena *a
 /* CONFLICT, with the limit named, when the org would have that many. */
 enum rc limit_require(const struct subject *by, enum limit limit, uint64_t count, struct err *err) MUSTCHECK;
 
+/* One more origin of an assignment's tree, unless it has it. */
+void deed_add_origin(struct deed *x, struct node *root, const char *origin, struct slice origin_id);
+
+/* Takes the origins of a type away, value (empty: any) alone; an assignment without any ends.
+ * FORBIDDEN as for ending it, CONFLICT when it must not end, NOT_FOUND when it has no such origin. */
+enum rc assignment_withdraw(const struct directory *d, struct orgtx *o, const struct writer *w,
+	struct arena *a, const struct uuid *id, struct slice type, struct slice value,
+	struct written *out, struct err *err) MUSTCHECK;
+
 /* The tree of a record, to be changed; in the arena. */
 struct node *deed_tree(struct deed *x, const struct record *r);
 

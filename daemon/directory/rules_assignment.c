@@ -192,23 +192,26 @@ become_edit(struct deed *x, uint64_t row, struct record *old)
 	x->old_root = deed_tree(x, old);
 }
 
+/* Another role has origins of its own; the same one has more of them. */
 static void
-set_origin(struct deed *x, struct node *root)
+set_origin(struct deed *x, const struct plan *p)
 {
-	const struct attrs *at = &x->d->at;
-	const struct attr *list = at->assignment_origins;
-	struct node *e;
+	const struct attr *list = x->d->at.assignment_origins, *role = x->d->at.assignment_role;
+	const struct node *had = x->old_root != NULL ? node_child(x->old_root, list) : NULL;
+	bool same = had != NULL && slice_eq(tree_text(x->old_root, role), tree_text(x->root, role));
+	struct record r;
 
-	if (x->old_root != NULL && node_child(x->old_root, list) != NULL) {
-		if (node_child(root, list) != NULL)
-			tree_clear(root, list);
-		node_insert(root, node_copy(x->arena, node_child(x->old_root, list)));
-	}
-	e = tree_add(x->arena, root, list);
-	tree_set_text(x->arena, e, at->origin_type, x->by->member != 0 ? SLICE("person") : SLICE("operator"));
-	if (x->by->member != 0)
-		tree_set_text(x->arena, e, at->origin_value, id_text(x->arena, &x->by->member_id));
-	tree_set_i64(x->arena, e, at->origin_created, x->w->actor.now);
+	if (node_child(x->root, list) != NULL)
+		tree_clear(x->root, list);
+	if (same)
+		node_insert(x->root, node_copy(x->arena, had));
+	if (row_type(p->principal) == TYPE_GROUP && record_get(x->o, p->principal, &r) &&
+		group_is_mapped(x->d, &r))
+		deed_add_origin(x, x->root, "mapping", id_text(x->arena, &r.id));
+	else if (x->by->member != 0)
+		deed_add_origin(x, x->root, "person", id_text(x->arena, &x->by->member_id));
+	else
+		deed_add_origin(x, x->root, "operator", SLICE(""));
 }
 
 /* The one assignment of a member with a role of the org; one that is not in force (yet, any more) as well, so that there are
@@ -287,7 +290,7 @@ check_create(struct deed *x, struct err *err)
 	if (rc != RC_OK)
 		return rc;
 	assignment_fill(x->d, x->o, x->arena, x->root, p.principal, p.scope);
-	set_origin(x, x->root);
+	set_origin(x, &p);
 	return RC_OK;
 }
 
@@ -332,6 +335,65 @@ check(struct deed *x, struct err *err)
 	if (x->verb == VERB_CREATE)
 		return check_create(x, err);
 	return x->verb == VERB_EDIT ? check_edit(x, err) : check_delete(x, err);
+}
+
+/* ---- One origin less ---- */
+
+/* How many of the origins go; the tree keeps the others. */
+static size_t
+take_origins(struct deed *x, struct slice type, struct slice value, size_t *left)
+{
+	const struct attrs *at = &x->d->at;
+	struct node *list = node_child(x->root, at->assignment_origins), *next;
+	size_t gone = 0;
+
+	*left = 0;
+	for (struct node *e = list != NULL ? list->child : NULL; e != NULL; e = next) {
+		next = e->next;
+		if (slice_eq(tree_text(e, at->origin_type), type) &&
+			(value.len == 0 || slice_eq(tree_text(e, at->origin_value), value))) {
+			node_remove(list, e);
+			gone++;
+		} else {
+			++*left;
+		}
+	}
+	return gone;
+}
+
+enum rc
+assignment_withdraw(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
+	const struct uuid *id, struct slice type, struct slice value, struct written *out, struct err *err)
+{
+	struct writer writer = *w;
+	struct deed x = { .d = d, .o = o, .w = &writer, .arena = a,
+		.type = schema_type(d->schema, TYPE_ASSIGNMENT), .verb = VERB_DELETE };
+	struct subject by;
+	struct record old;
+	uint64_t revision;
+	size_t left;
+	enum rc rc;
+
+	if ((rc = subject_load(d, o, a, w->caller, w->actor.now, &by, err)) != RC_OK ||
+		(rc = resource_find(o, x.type, id, &x.row, &old, err)) != RC_OK)
+		return rc;
+	old.fields = arena_dup(a, old.fields); /* the store's bytes move with the first put */
+	x.by = &by;
+	x.old = &old;
+	x.root = deed_tree(&x, &old);
+	if (take_origins(&x, type, value, &left) == 0)
+		return fail(err, RC_NOT_FOUND, "type", "the assignment has no such origin");
+	if ((rc = deed_require(&x, err)) != RC_OK || (rc = check_delete(&x, err)) != RC_OK)
+		return rc;
+	writer.actor.action = "assignment.withdraw";
+	revision = change_begin(o, &writer.actor);
+	if (left == 0)
+		deed_erase(&x, x.row, revision);
+	else
+		deed_replace(&x, x.row, x.root, revision);
+	change_end(o);
+	*out = (struct written){ .row = left == 0 ? 0 : x.row };
+	return RC_OK;
 }
 
 static void

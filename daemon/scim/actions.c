@@ -5,6 +5,7 @@
 const struct action_route action_routes[] = {
 	{ "link", TYPE_USER, BASE_ORG, false, true, act_link },
 	{ "unlink", TYPE_USER, BASE_ORG, false, false, act_unlink },
+	{ "withdraw", TYPE_ASSIGNMENT, BASE_ORG, false, true, act_withdraw },
 	{ "verify", TYPE_SETTINGS, BASE_ORG, false, true, act_verify },
 	{ "claim", TYPE_ORGANIZATION, BASE_PLATFORM, true, true, act_claim },
 	{ "transfer", TYPE_ORGANIZATION, BASE_PLATFORM, false, true, act_transfer },

@@ -17,8 +17,8 @@ struct act {
 	struct uuid other;  /* that the body names */
 	struct uuid from;
 	bool has_from, decoded;
-	struct slice text; /* a domain, a key */
-	struct slice challenge;
+	struct slice text;      /* a domain, a key, an origin's type */
+	struct slice challenge; /* or an origin's value */
 	struct migration migration;
 	struct migration_plan plan;
 	struct written written;
@@ -135,6 +135,54 @@ void
 act_unlink(struct request *rq)
 {
 	start(rq, nothing_to_prepare, unlink_run, reply_row);
+}
+
+/* ---- Assignments: .withdraw ---- */
+
+static enum rc
+withdraw_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
+{
+	struct act *act = (struct act *)w;
+	json_t *body, *value;
+	enum rc rc = begin(w, &body, needs_slow, err);
+
+	(void)slow;
+	if (rc != RC_OK)
+		return rc;
+	value = json_member(body, "value");
+	if (value != NULL && !json_is_string(value))
+		return fail(err, RC_INVALID_VALUE, "value", "must be a text");
+	if (value != NULL)
+		act->challenge = json_text(value);
+	return text_of(body, "type", &act->text, err);
+}
+
+static enum rc
+withdraw_run(struct write *w, struct orgtx *o, struct err *err)
+{
+	struct act *act = (struct act *)w;
+	struct writer writer = writer_of(w->rq, o);
+
+	return assignment_withdraw(&w->rq->scim->directory, o, &writer, w->rq->arena, &act->id, act->text,
+		act->challenge, &act->written, err);
+}
+
+/* The assignment with the origins that are left, or 204 when it ended. */
+static void
+withdraw_reply(struct write *w)
+{
+	struct act *act = (struct act *)w;
+
+	if (act->written.row == 0)
+		reply_no_content(w->rq, 0);
+	else
+		reply_row(w);
+}
+
+void
+act_withdraw(struct request *rq)
+{
+	start(rq, withdraw_prepare, withdraw_run, withdraw_reply);
 }
 
 /* ---- Organizations: .claim, .transfer, .migrate ---- */

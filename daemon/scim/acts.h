@@ -7,6 +7,7 @@
 
 void act_link(struct request *rq);
 void act_unlink(struct request *rq);
+void act_withdraw(struct request *rq);
 void act_claim(struct request *rq);
 void act_transfer(struct request *rq);
 void act_migrate(struct request *rq);
