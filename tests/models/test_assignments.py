@@ -1,0 +1,176 @@
+"""Assignments as records: origins, times, mapped groups, and that one member has one role in the org."""
+
+import datetime
+import time
+
+from living import GROUP, LivingTest, OURS, replaced
+from harness import Org as HarnessOrg, main
+
+
+def instant(seconds):
+    """So many seconds from now, as a SCIM dateTime."""
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Assignments(LivingTest):
+    def setUp(self):
+        super().setUp()
+        self.org_ = self.living("lab")
+        self.owner = self.org_.owner
+        self.reader = self.person()
+        self.member = self.org_.join(self.reader)
+        self.space = self.org_.make("workspace")
+
+    def give(self, who, principal, role, scope=None, **more):
+        body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "role": role, **more}
+        if scope:
+            body["scope"] = {"value": scope}
+        return self.org_.send(who, "POST", "/Assignments", body)
+
+    def sees(self, who, path):
+        return self.org_.send(who, "GET", path).status == 200
+
+    def may_edit(self, who):
+        return self.org_.send(who, "PATCH", f"/Workspaces/{self.space}",
+                              replaced("description", self.name("text"))).status == 200
+
+    def origins(self, id):
+        return sorted(o["type"] for o in self.org_.operate("GET", f"/Assignments/{id}")["origins"])
+
+    def idp(self):
+        """A connection of an identity provider."""
+        idp = HarnessOrg(self.daemon, self.org_.key, "idp", self.daemon.connect(self.org_.key, "idp"))
+        self.addCleanup(idp.close)
+        return idp
+
+    # ---- Origins ----
+
+    def test_the_same_grant_twice_is_one_with_two_origins(self):
+        first = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space))
+        second = self.allowed(self.give(self.operator, self.member, "workspace/manager", self.space))
+        again = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space))
+        self.assertEqual({first["id"]}, {second["id"], again["id"]})
+        self.assertEqual(self.origins(first["id"]), ["operator", "person"])
+
+    def test_it_ends_with_the_last_origin(self):
+        id = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space))["id"]
+        self.give(self.operator, self.member, "workspace/manager", self.space)
+        reply = self.org_.send(self.owner, "POST", f"/Assignments/{id}/.withdraw", {"type": "operator"})
+        self.assertEqual(self.allowed(reply)["origins"][0]["type"], "person")
+        self.assertTrue(self.may_edit(self.reader))
+        self.assertEqual(self.org_.send(self.owner, "POST", f"/Assignments/{id}/.withdraw", {"type": "operator"}).status, 404)
+        reply = self.org_.send(self.owner, "POST", f"/Assignments/{id}/.withdraw", {"type": "person"})
+        self.assertEqual(reply.status, 204, reply)
+        self.assertFalse(self.may_edit(self.reader))
+        self.gone(self.org_.send(self.operator, "GET", f"/Assignments/{id}"))
+
+    def test_who_may_not_take_may_not_withdraw(self):
+        id = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space))["id"]
+        other = self.person()
+        self.org_.join(other)
+        reply = self.org_.send(other, "POST", f"/Assignments/{id}/.withdraw", {"type": "person"})
+        self.denied(reply, "workspace.members")
+        self.assertEqual(self.origins(id), ["person"])
+
+    def test_the_last_owner_is_not_withdrawn(self):
+        [held] = self.org_.listed('/Assignments')
+        reply = self.org_.send(self.owner, "POST", f"/Assignments/{held['id']}/.withdraw", {"type": "creator"})
+        self.assertEqual(reply.status, 409, reply)
+        self.assertIn("org/owner", reply.json["detail"])
+
+    # ---- One role in the org ----
+
+    def test_another_role_takes_the_place_of_the_first(self):
+        first = self.allowed(self.give(self.owner, self.member, "org/contributor"))
+        second = self.allowed(self.give(self.operator, self.member, "org/owner"))
+        self.assertEqual(first["id"], second["id"])
+        self.assertEqual(self.origins(first["id"]), ["operator"])
+        roles = [a["role"] for a in self.org_.listed("/Assignments") if a["principal"]["value"] == self.member]
+        self.assertEqual(roles, ["org/owner"])
+
+    def test_the_role_ends_and_the_default_is_back(self):
+        id = self.allowed(self.give(self.owner, self.member, "org/contributor"))["id"]
+        self.assertTrue(self.org_.send(self.reader, "POST", "/Workspaces", {
+            "schemas": [OURS + "Workspace"], "displayName": "mine"}).status == 201)
+        self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Assignments/{id}").status, 204)
+        self.denied(self.org_.send(self.reader, "POST", "/Workspaces", {
+            "schemas": [OURS + "Workspace"], "displayName": "more"}), "workspace.create")
+
+    # ---- Times ----
+
+    def test_in_force_exactly_between_start_and_end(self):
+        id = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space,
+                                    start=instant(1.2), end=instant(2.4)))["id"]
+        begun = time.monotonic()
+        seen = []
+        while time.monotonic() - begun < 3:
+            before = time.monotonic() - begun
+            seen.append((before, self.may_edit(self.reader), time.monotonic() - begun))
+            time.sleep(0.05)
+        for before, edited, after in seen:
+            if after < 1.1 or before > 2.5:
+                self.assertFalse(edited, f"{before:.2f} s")
+            if before > 1.3 and after < 2.3:
+                self.assertTrue(edited, f"{before:.2f} s")
+        self.assertTrue(any(edited for _, edited, _ in seen))
+        self.assertEqual(self.org_.operate("GET", f"/Assignments/{id}")["status"], "ended")
+
+    def test_status_can_be_filtered(self):
+        later = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space, start=instant(3600)))
+        reply = self.org_.send(self.owner, "GET", '/Assignments?filter=status%20eq%20%22scheduled%22')
+        self.assertEqual([a["id"] for a in self.allowed(reply)["Resources"]], [later["id"]])
+
+    def test_wrong_times(self):
+        reply = self.give(self.owner, self.member, "workspace/manager", self.space, start=instant(9), end=instant(3))
+        self.assertEqual(reply.status, 400, reply)
+        self.assertIn("end", reply.json["detail"])
+        reply = self.give(self.owner, self.member, "org/owner", end=instant(3600))
+        self.assertEqual(reply.status, 400, reply)
+
+    # ---- Groups of a connection ----
+
+    def test_a_mapped_group_gives_its_members_the_role(self):
+        idp = self.idp()
+        group = idp.post("/Groups", {"schemas": [GROUP], "displayName": "Builders", "externalId": "g-1"}).json
+        mapped = self.allowed(self.give(self.owner, group["id"], "workspace/manager", self.space))
+        self.assertEqual([o["type"] for o in mapped["origins"]], ["mapping"])
+        self.assertFalse(self.may_edit(self.reader))
+        self.assertEqual(idp.patch(f"/Groups/{group['id']}", {
+            "op": "add", "path": "members", "value": [{"value": self.member}]}).status, 200)
+        self.assertTrue(self.may_edit(self.reader))
+        self.assertEqual(idp.delete(f"/Groups/{group['id']}").status, 204)
+        self.assertFalse(self.may_edit(self.reader))
+        self.gone(self.org_.send(self.operator, "GET", f"/Assignments/{mapped['id']}"))
+
+    def test_a_connection_changes_no_team_that_holds_roles(self):
+        team = self.org_.make("team")
+        self.allowed(self.give(self.owner, team, "workspace/manager", self.space))
+        idp = self.idp()
+        reply = idp.patch(f"/Groups/{team}", {"op": "add", "path": "members", "value": [{"value": self.member}]})
+        self.assertEqual(reply.status, 403, reply)
+        self.assertFalse(self.may_edit(self.reader))
+
+    def test_a_connection_gives_no_roles(self):
+        idp = self.idp()
+        reply = idp.post("/Assignments", {"schemas": [OURS + "Assignment"], "principal": {"value": self.member},
+                                          "role": "org/owner"})
+        self.assertEqual(reply.status, 403, reply)
+
+    # ---- What hangs on what ----
+
+    def test_assignments_go_with_their_scope_and_their_holder(self):
+        inner = self.org_.make("project", self.space)
+        kept = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space))["id"]
+        reply = self.org_.send(self.owner, "DELETE", f"/Workspaces/{self.space}")
+        self.assertEqual(reply.status, 409, reply)
+        self.assertIn("confirm=1", reply.json["detail"])
+        self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Workspaces/{self.space}?confirm=2").status, 409)
+        self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Workspaces/{self.space}?confirm=1").status, 204)
+        self.gone(self.org_.send(self.operator, "GET", f"/Assignments/{kept}"))
+        self.gone(self.org_.send(self.operator, "GET", f"/Projects/{inner}"))
+        self.assertEqual(self.daemon.verify(), "")
+
+
+if __name__ == "__main__":
+    main()
