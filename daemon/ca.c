@@ -11,7 +11,12 @@
 #include "base/banned.h"
 
 /* Clocks of clients are not exact: what is made now holds a little earlier. */
-enum { DAY = 86400, AUTHORITY_SLACK = 3600, SLACK = 300, NAME_BYTES = 64 /* ub-common-name, RFC 5280 appendix A */ };
+enum {
+	DAY = 86400,
+	AUTHORITY_SLACK = 3600,
+	SLACK = 300,
+	NAME_BYTES = 64 /* ub-common-name, RFC 5280 appendix A */
+};
 
 #define PURPOSE "ca"
 
@@ -25,7 +30,8 @@ enum rc
 ca_openssl_fail(struct err *err, const char *what)
 {
 	const char *why = ERR_reason_error_string(ERR_peek_last_error());
-	enum rc rc = fail(err, RC_INTERNAL, "", "%s: %s", what, why != NULL ? why : "OpenSSL gives no reason");
+	enum rc rc = fail(err, RC_INTERNAL, "", "%s: %s", what,
+		why != NULL ? why : "OpenSSL gives no reason");
 
 	ERR_clear_error();
 	return rc;
@@ -46,14 +52,15 @@ bio_take(BIO *b, struct arena *a, struct slice *out)
 }
 
 /* *pem and *der of anything that has i2d_..._bio() and PEM_write_bio_...(). */
-#define ENCODE(name, type) \
-	static bool encode_##name(struct arena *a, type *x, struct slice *der, struct slice *pem) \
-	{ \
-		BIO *d = BIO_new(BIO_s_mem()), *p = BIO_new(BIO_s_mem()); \
-		bool ok = d != NULL && p != NULL && i2d_##type##_bio(d, x) == 1 && PEM_write_bio_##type(p, x) == 1; \
-\
-		ok = bio_take(d, a, der) && ok; \
-		return bio_take(p, a, pem) && ok; \
+#define ENCODE(name, type)                                                                         \
+	static bool encode_##name(struct arena *a, type *x, struct slice *der, struct slice *pem)  \
+	{                                                                                          \
+		BIO *d = BIO_new(BIO_s_mem()), *p = BIO_new(BIO_s_mem());                          \
+		bool ok = d != NULL && p != NULL && i2d_##type##_bio(d, x) == 1 &&                 \
+			  PEM_write_bio_##type(p, x) == 1;                                         \
+                                                                                                   \
+		ok = bio_take(d, a, der) && ok;                                                    \
+		return bio_take(p, a, pem) && ok;                                                  \
 	}
 
 ENCODE(certificate, X509)
@@ -87,7 +94,8 @@ ca_certificate_der(struct arena *a, struct slice pem, struct slice *der, struct 
 /* ---- Keys ---- */
 
 static enum rc
-key_seal(const struct seal *seal, uint32_t org, EVP_PKEY *key, struct arena *a, struct slice *out, struct err *err)
+key_seal(const struct seal *seal, uint32_t org, EVP_PKEY *key, struct arena *a, struct slice *out,
+	struct err *err)
 {
 	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
 	unsigned char *der = NULL;
@@ -97,8 +105,8 @@ key_seal(const struct seal *seal, uint32_t org, EVP_PKEY *key, struct arena *a, 
 
 	if (n <= 0)
 		rc = ca_openssl_fail(err, "a private key can't be written");
-	else if ((rc = seal_put(seal, org, PURPOSE, (struct slice){ (const char *)der, (size_t)n }, &blob, err)) ==
-		 RC_OK)
+	else if ((rc = seal_put(seal, org, PURPOSE, (struct slice){ (const char *)der, (size_t)n },
+			  &blob, err)) == RC_OK)
 		*out = arena_dup(a, buf_as_slice(&blob));
 	OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
 	PKCS8_PRIV_KEY_INFO_free(info);
@@ -107,7 +115,8 @@ key_seal(const struct seal *seal, uint32_t org, EVP_PKEY *key, struct arena *a, 
 }
 
 static enum rc
-key_open(const struct seal *seal, uint32_t org, struct slice sealed, EVP_PKEY **out, struct err *err)
+key_open(
+	const struct seal *seal, uint32_t org, struct slice sealed, EVP_PKEY **out, struct err *err)
 {
 	struct buf plain = BUF_INIT;
 	const unsigned char *p;
@@ -158,19 +167,21 @@ signer_release(struct signer *s)
 }
 
 static enum rc
-signer_open(const struct seal *seal, const struct ca_org *org, const struct ca_authority *ca, struct signer *out,
-	struct err *err)
+signer_open(const struct seal *seal, const struct ca_org *org, const struct ca_authority *ca,
+	struct signer *out, struct err *err)
 {
 	enum rc rc;
 
 	*out = (struct signer){ NULL, NULL };
 	if ((rc = key_open(seal, org->no, ca->sealed_key, &out->key, err)) != RC_OK)
 		return rc;
-	if ((out->x = ca_parse(ca->certificate)) != NULL && X509_check_private_key(out->x, out->key) == 1)
+	if ((out->x = ca_parse(ca->certificate)) != NULL &&
+		X509_check_private_key(out->x, out->key) == 1)
 		return RC_OK;
 	signer_release(out);
 	ERR_clear_error();
-	return fail(err, RC_INTERNAL, "", "an authority's certificate is damaged or not of its key");
+	return fail(
+		err, RC_INTERNAL, "", "an authority's certificate is damaged or not of its key");
 }
 
 /* ---- Parts of a certificate ---- */
@@ -196,10 +207,11 @@ static bool
 times_set(X509 *x, int64_t from, int64_t to)
 {
 	return ASN1_TIME_set(X509_getm_notBefore(x), (time_t)from) != NULL &&
-		ASN1_TIME_set(X509_getm_notAfter(x), (time_t)to) != NULL;
+	       ASN1_TIME_set(X509_getm_notAfter(x), (time_t)to) != NULL;
 }
 
-/* Appends a part of a name: what people read, with blanks for control characters and no more than fits. */
+/* Appends a part of a name: what people read, with blanks for control characters and no more than
+ * fits. */
 static bool
 name_add(struct arena *a, X509_NAME *to, int nid, const char *before, struct slice text)
 {
@@ -209,7 +221,8 @@ name_add(struct arena *a, X509_NAME *to, int nid, const char *before, struct sli
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
 			p[i] = ' ';
-	return X509_NAME_add_entry_by_NID(to, nid, MBSTRING_UTF8, (const unsigned char *)p, (int)len, -1, 0) == 1;
+	return X509_NAME_add_entry_by_NID(
+		       to, nid, MBSTRING_UTF8, (const unsigned char *)p, (int)len, -1, 0) == 1;
 }
 
 static bool
@@ -240,7 +253,8 @@ uri_new(struct slice text)
 	GENERAL_NAME *name = GENERAL_NAME_new();
 	ASN1_IA5STRING *uri = ASN1_IA5STRING_new();
 
-	if (names != NULL && name != NULL && uri != NULL && ASN1_STRING_set(uri, text.p, (int)text.len) == 1 &&
+	if (names != NULL && name != NULL && uri != NULL &&
+		ASN1_STRING_set(uri, text.p, (int)text.len) == 1 &&
 		sk_GENERAL_NAME_push(names, name) > 0) {
 		GENERAL_NAME_set0_value(name, GEN_URI, uri);
 		return names;
@@ -271,7 +285,8 @@ crl_url_add(X509 *x, struct slice url)
 	if (points == NULL || point == NULL || (point->distpoint = DIST_POINT_NAME_new()) == NULL)
 		goto out;
 	point->distpoint->type = 0; /* a full name */
-	if ((point->distpoint->name.fullname = uri_new(url)) == NULL || sk_DIST_POINT_push(points, point) <= 0)
+	if ((point->distpoint->name.fullname = uri_new(url)) == NULL ||
+		sk_DIST_POINT_push(points, point) <= 0)
 		goto out;
 	point = NULL;
 	ok = extension_add(x, NID_crl_distribution_points, false, points);
@@ -297,9 +312,10 @@ excluded_add(NAME_CONSTRAINTS *to, int type, const void *bytes, size_t len)
 	return true;
 }
 
-/* No host name and no address: whoever trusts this authority, and whoever may hold its key one day, it makes no
- * server's certificate. (An empty name, and a mask of zeros, match all: RFC 5280 section 4.2.1.10. A directory name
- * would say more, but verifiers that do not know such constraints must refuse the whole chain.) */
+/* No host name and no address: whoever trusts this authority, and whoever may hold its key one day,
+ * it makes no server's certificate. (An empty name, and a mask of zeros, match all: RFC 5280
+ * section 4.2.1.10. A directory name would say more, but verifiers that do not know such
+ * constraints must refuse the whole chain.) */
 static bool
 constraints_add(X509 *x)
 {
@@ -308,8 +324,9 @@ constraints_add(X509 *x)
 	bool ok;
 
 	ok = c != NULL && (c->excludedSubtrees = sk_GENERAL_SUBTREE_new_null()) != NULL &&
-		excluded_add(c, GEN_DNS, zeros, 0) && excluded_add(c, GEN_IPADD, zeros, 8) &&
-		excluded_add(c, GEN_IPADD, zeros, 32) && extension_add(x, NID_name_constraints, true, c);
+	     excluded_add(c, GEN_DNS, zeros, 0) && excluded_add(c, GEN_IPADD, zeros, 8) &&
+	     excluded_add(c, GEN_IPADD, zeros, 32) &&
+	     extension_add(x, NID_name_constraints, true, c);
 	NAME_CONSTRAINTS_free(c);
 	return ok;
 }
@@ -323,22 +340,23 @@ authority_fill(X509 *x, EVP_PKEY *key, const struct ca_org *org, int64_t now, st
 	struct ca_serial serial;
 
 	return X509_set_version(x, X509_VERSION_3) == 1 && serial_set(x, &serial) &&
-		times_set(x, now - AUTHORITY_SLACK, now + (int64_t)CA_YEARS * 36525 * DAY / 100) &&
-		name_add(a, name, NID_organizationName, "", org->display_name.len > 0 ? org->display_name : org->key) &&
-		name_add(a, name, NID_organizationalUnitName, "", org->key) &&
-		name_add(a, name, NID_commonName, "", SLICE("Certificate authority")) &&
-		X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
-		extension_text(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-		extension_text(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-		extension_text(x, x, NID_ext_key_usage, "clientAuth") &&
-		extension_text(x, x, NID_subject_key_identifier, "hash") &&
-		extension_text(x, x, NID_authority_key_identifier, "keyid:always") && constraints_add(x) &&
-		X509_sign(x, key, EVP_sha256()) > 0;
+	       times_set(x, now - AUTHORITY_SLACK, now + (int64_t)CA_YEARS * 36525 * DAY / 100) &&
+	       name_add(a, name, NID_organizationName, "",
+		       org->display_name.len > 0 ? org->display_name : org->key) &&
+	       name_add(a, name, NID_organizationalUnitName, "", org->key) &&
+	       name_add(a, name, NID_commonName, "", SLICE("Certificate authority")) &&
+	       X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
+	       extension_text(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+	       extension_text(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+	       extension_text(x, x, NID_ext_key_usage, "clientAuth") &&
+	       extension_text(x, x, NID_subject_key_identifier, "hash") &&
+	       extension_text(x, x, NID_authority_key_identifier, "keyid:always") &&
+	       constraints_add(x) && X509_sign(x, key, EVP_sha256()) > 0;
 }
 
 enum rc
-ca_create(const struct seal *seal, const struct ca_org *org, int64_t now, struct arena *a, struct ca_authority *out,
-	struct err *err)
+ca_create(const struct seal *seal, const struct ca_org *org, int64_t now, struct arena *a,
+	struct ca_authority *out, struct err *err)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = X509_new();
@@ -357,8 +375,8 @@ ca_create(const struct seal *seal, const struct ca_org *org, int64_t now, struct
 
 /* ---- Certificates ---- */
 
-/* Organization and unit as the authority has them. The common name always has a blank in it: one that looks like a
- * host name would be held against the authority's constraints. */
+/* Organization and unit as the authority has them. The common name always has a blank in it: one
+ * that looks like a host name would be held against the authority's constraints. */
 static bool
 subject_set(X509 *x, const X509 *authority, const struct ca_request *r, struct arena *a)
 {
@@ -373,8 +391,10 @@ subject_set(X509 *x, const X509 *authority, const struct ca_request *r, struct a
 		text = (struct slice){ id, sizeof(id) };
 	if (last >= 0)
 		X509_NAME_ENTRY_free(X509_NAME_delete_entry(name, last));
-	ok = last >= 0 && name_add(a, name, NID_commonName, arena_printf(a, "%s ", ca_kind_text(r->kind)), text) &&
-		X509_set_subject_name(x, name) == 1;
+	ok = last >= 0 &&
+	     name_add(a, name, NID_commonName, arena_printf(a, "%s ", ca_kind_text(r->kind)),
+		     text) &&
+	     X509_set_subject_name(x, name) == 1;
 	X509_NAME_free(name);
 	return ok;
 }
@@ -387,17 +407,20 @@ certificate_fill(X509 *x, const struct signer *s, EVP_PKEY *key, const struct ca
 	const char *uri;
 
 	uuid_format(&r->id, id);
-	uri = arena_printf(a, "urn:rosterd:org:%.*s:%s:%.*s", SLICE_ARG(org->key), ca_kind_text(r->kind), UUID_TEXT, id);
+	uri = arena_printf(a, "urn:rosterd:org:%.*s:%s:%.*s", SLICE_ARG(org->key),
+		ca_kind_text(r->kind), UUID_TEXT, id);
 	return X509_set_version(x, X509_VERSION_3) == 1 && serial_set(x, &out->serial) &&
-		times_set(x, out->not_before, out->not_after) && subject_set(x, s->x, r, a) &&
-		X509_set_issuer_name(x, X509_get_subject_name(s->x)) == 1 && X509_set_pubkey(x, key) == 1 &&
-		extension_text(x, s->x, NID_basic_constraints, "critical,CA:FALSE") &&
-		extension_text(x, s->x, NID_key_usage, "critical,digitalSignature") &&
-		extension_text(x, s->x, NID_ext_key_usage, "clientAuth") &&
-		extension_text(x, s->x, NID_subject_key_identifier, "hash") &&
-		extension_text(x, s->x, NID_authority_key_identifier, "keyid:always") && uri_add(x, slice_of(uri)) &&
-		(r->crl_url.len == 0 || crl_url_add(x, r->crl_url)) && X509_sign(x, s->key, EVP_sha256()) > 0 &&
-		encode_certificate(a, x, &out->der, &out->pem);
+	       times_set(x, out->not_before, out->not_after) && subject_set(x, s->x, r, a) &&
+	       X509_set_issuer_name(x, X509_get_subject_name(s->x)) == 1 &&
+	       X509_set_pubkey(x, key) == 1 &&
+	       extension_text(x, s->x, NID_basic_constraints, "critical,CA:FALSE") &&
+	       extension_text(x, s->x, NID_key_usage, "critical,digitalSignature") &&
+	       extension_text(x, s->x, NID_ext_key_usage, "clientAuth") &&
+	       extension_text(x, s->x, NID_subject_key_identifier, "hash") &&
+	       extension_text(x, s->x, NID_authority_key_identifier, "keyid:always") &&
+	       uri_add(x, slice_of(uri)) && (r->crl_url.len == 0 || crl_url_add(x, r->crl_url)) &&
+	       X509_sign(x, s->key, EVP_sha256()) > 0 &&
+	       encode_certificate(a, x, &out->der, &out->pem);
 }
 
 static enum rc
@@ -406,27 +429,32 @@ end_check(const struct ca_request *r, const struct signer *s, int64_t now, struc
 	int64_t end = ca_time(X509_get0_notAfter(s->x));
 
 	if (end <= now)
-		return fail(err, RC_CONFLICT, "", "the organization's certificate authority has expired: make a new one");
+		return fail(err, RC_CONFLICT, "",
+			"the organization's certificate authority has expired: make a new one");
 	if (r->not_after <= now)
 		return fail(err, RC_INVALID_VALUE, "notAfter", "must be in the future");
 	if (r->not_after > now + (int64_t)CA_DAYS_MAX * DAY)
-		return fail(err, RC_INVALID_VALUE, "notAfter", "must be within %d days from now", CA_DAYS_MAX);
+		return fail(err, RC_INVALID_VALUE, "notAfter", "must be within %d days from now",
+			CA_DAYS_MAX);
 	if (r->not_after > end)
 		return fail(err, RC_INVALID_VALUE, "notAfter",
-			"the organization's certificate authority itself ends in %lld days", (long long)((end - now) / DAY));
+			"the organization's certificate authority itself ends in %lld days",
+			(long long)((end - now) / DAY));
 	return RC_OK;
 }
 
 enum rc
 ca_issue(const struct seal *seal, const struct ca_org *org, const struct ca_authority *ca,
-	const struct ca_request *request, int64_t now, struct arena *a, struct ca_certificate *out, struct err *err)
+	const struct ca_request *request, int64_t now, struct arena *a, struct ca_certificate *out,
+	struct err *err)
 {
 	struct signer s;
 	EVP_PKEY *key = NULL;
 	X509 *x = NULL;
 	enum rc rc;
 
-	*out = (struct ca_certificate){ .not_before = now - SLACK, .not_after = request->not_after };
+	*out = (struct ca_certificate){ .not_before = now - SLACK,
+		.not_after = request->not_after };
 	if ((rc = signer_open(seal, org, ca, &s, err)) != RC_OK)
 		return rc;
 	if ((rc = end_check(request, &s, now, err)) != RC_OK)
@@ -435,7 +463,8 @@ ca_issue(const struct seal *seal, const struct ca_org *org, const struct ca_auth
 		rc = ca_csr_key(request->csr, &key, err);
 	else if ((key = EVP_EC_gen("P-256")) == NULL || !key_pem(key, a, &out->private_key))
 		rc = ca_openssl_fail(err, "a key can't be made");
-	if (rc == RC_OK && ((x = X509_new()) == NULL || !certificate_fill(x, &s, key, org, request, a, out)))
+	if (rc == RC_OK &&
+		((x = X509_new()) == NULL || !certificate_fill(x, &s, key, org, request, a, out)))
 		rc = ca_openssl_fail(err, "the certificate can't be made");
 out:
 	X509_free(x);
@@ -457,12 +486,13 @@ entry_add(X509_CRL *crl, const struct ca_revoked *r)
 	bool ok;
 
 	ok = e != NULL && serial != NULL && when != NULL && reason != NULL &&
-		X509_REVOKED_set_serialNumber(e, serial) == 1 && X509_REVOKED_set_revocationDate(e, when) == 1 &&
-		ASN1_ENUMERATED_set(reason, (long)r->reason) == 1 &&
-		/* RFC 5280 section 5.3.1: no reason at all rather than "unspecified". */
-		(r->reason == CA_UNSPECIFIED ||
-			X509_REVOKED_add1_ext_i2d(e, NID_crl_reason, reason, 0, X509V3_ADD_DEFAULT) == 1) &&
-		X509_CRL_add0_revoked(crl, e) == 1;
+	     X509_REVOKED_set_serialNumber(e, serial) == 1 &&
+	     X509_REVOKED_set_revocationDate(e, when) == 1 &&
+	     ASN1_ENUMERATED_set(reason, (long)r->reason) == 1 &&
+	     /* RFC 5280 section 5.3.1: no reason at all rather than "unspecified". */
+	     (r->reason == CA_UNSPECIFIED || X509_REVOKED_add1_ext_i2d(e, NID_crl_reason, reason, 0,
+						     X509V3_ADD_DEFAULT) == 1) &&
+	     X509_CRL_add0_revoked(crl, e) == 1;
 	if (!ok)
 		X509_REVOKED_free(e);
 	BN_free(n);
@@ -482,8 +512,9 @@ crl_extensions_add(X509_CRL *crl, X509 *authority, uint64_t number)
 
 	X509V3_set_ctx(&ctx, authority, NULL, NULL, crl, 0);
 	e = X509V3_EXT_conf_nid(NULL, &ctx, NID_authority_key_identifier, "keyid:always");
-	ok = e != NULL && X509_CRL_add_ext(crl, e, -1) == 1 && n != NULL && ASN1_INTEGER_set_uint64(n, number) == 1 &&
-		X509_CRL_add1_ext_i2d(crl, NID_crl_number, n, 0, X509V3_ADD_DEFAULT) == 1;
+	ok = e != NULL && X509_CRL_add_ext(crl, e, -1) == 1 && n != NULL &&
+	     ASN1_INTEGER_set_uint64(n, number) == 1 &&
+	     X509_CRL_add1_ext_i2d(crl, NID_crl_number, n, 0, X509V3_ADD_DEFAULT) == 1;
 	X509_EXTENSION_free(e);
 	ASN1_INTEGER_free(n);
 	return ok;
@@ -494,7 +525,7 @@ crl_times_set(X509_CRL *crl, int64_t now, int64_t next)
 {
 	ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)now), *to = ASN1_TIME_set(NULL, (time_t)next);
 	bool ok = from != NULL && to != NULL && X509_CRL_set1_lastUpdate(crl, from) == 1 &&
-		X509_CRL_set1_nextUpdate(crl, to) == 1;
+		  X509_CRL_set1_nextUpdate(crl, to) == 1;
 
 	ASN1_TIME_free(from);
 	ASN1_TIME_free(to);
@@ -503,8 +534,8 @@ crl_times_set(X509_CRL *crl, int64_t now, int64_t next)
 
 enum rc
 ca_crl_make(const struct seal *seal, const struct ca_org *org, const struct ca_authority *ca,
-	const struct ca_revoked *revoked, size_t count, uint64_t number, int64_t now, int64_t next_update,
-	struct arena *a, struct ca_crl *out, struct err *err)
+	const struct ca_revoked *revoked, size_t count, uint64_t number, int64_t now,
+	int64_t next_update, struct arena *a, struct ca_crl *out, struct err *err)
 {
 	X509_CRL *crl;
 	struct signer s;
@@ -515,11 +546,13 @@ ca_crl_make(const struct seal *seal, const struct ca_org *org, const struct ca_a
 		return rc;
 	crl = X509_CRL_new();
 	ok = crl != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
-		X509_CRL_set_issuer_name(crl, X509_get_subject_name(s.x)) == 1 && crl_times_set(crl, now, next_update);
+	     X509_CRL_set_issuer_name(crl, X509_get_subject_name(s.x)) == 1 &&
+	     crl_times_set(crl, now, next_update);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = entry_add(crl, &revoked[i]);
 	ok = ok && crl_extensions_add(crl, s.x, number) && X509_CRL_sort(crl) == 1 &&
-		X509_CRL_sign(crl, s.key, EVP_sha256()) > 0 && encode_crl(a, crl, &out->der, &out->pem);
+	     X509_CRL_sign(crl, s.key, EVP_sha256()) > 0 &&
+	     encode_crl(a, crl, &out->der, &out->pem);
 	if (!ok)
 		rc = ca_openssl_fail(err, "the list of revoked certificates can't be made");
 	X509_CRL_free(crl);

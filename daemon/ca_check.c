@@ -30,7 +30,8 @@ ca_serial_parse(struct slice text, struct ca_serial *out)
 	if (text.len != CA_SERIAL_TEXT)
 		return false;
 	for (size_t i = 0; i < CA_SERIAL_TEXT; i++) {
-		char c = text.p[i] >= 'A' && text.p[i] <= 'F' ? (char)(text.p[i] | 0x20) : text.p[i];
+		char c =
+			text.p[i] >= 'A' && text.p[i] <= 'F' ? (char)(text.p[i] | 0x20) : text.p[i];
 		const char *at = c != '\0' ? strchr(HEX, c) : NULL;
 
 		if (at == NULL)
@@ -93,7 +94,8 @@ static bool
 serial_read(const X509 *x, struct ca_serial *out)
 {
 	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
-	bool ok = n != NULL && !BN_is_negative(n) && BN_bn2binpad(n, out->bytes, CA_SERIAL_SIZE) == CA_SERIAL_SIZE;
+	bool ok = n != NULL && !BN_is_negative(n) &&
+		  BN_bn2binpad(n, out->bytes, CA_SERIAL_SIZE) == CA_SERIAL_SIZE;
 
 	BN_free(n);
 	return ok;
@@ -105,8 +107,9 @@ ca_facts_read(struct slice der, struct ca_facts *out, struct err *err)
 	X509 *x = ca_parse(der);
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
-	bool ok = x != NULL && serial_read(x, &out->serial) && X509_digest(x, EVP_sha256(), digest, &size) == 1 &&
-		2 * size == CA_FINGERPRINT_TEXT;
+	bool ok = x != NULL && serial_read(x, &out->serial) &&
+		  X509_digest(x, EVP_sha256(), digest, &size) == 1 &&
+		  2 * size == CA_FINGERPRINT_TEXT;
 
 	for (size_t i = 0; ok && i < size; i++) {
 		out->fingerprint[2 * i] = HEX[digest[i] >> 4];
@@ -131,8 +134,10 @@ ec_check(const EVP_PKEY *key, struct err *err)
 	int is_explicit = 0;
 	size_t len = 0;
 
-	/* A curve that the client spells out itself may look like a known one and be weak (CVE-2020-0601). */
-	(void)EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit);
+	/* A curve that the client spells out itself may look like a known one and be weak
+	 * (CVE-2020-0601). */
+	(void)EVP_PKEY_get_int_param(
+		key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit);
 	if (is_explicit != 0)
 		return fail(err, RC_INVALID_VALUE, "csr", "the key's curve must be given by name");
 	if (EVP_PKEY_get_group_name(key, name, sizeof(name), &len) != 1)
@@ -140,7 +145,8 @@ ec_check(const EVP_PKEY *key, struct err *err)
 	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
 		if (strcmp(name, curves[i]) == 0)
 			return RC_OK;
-	return fail(err, RC_INVALID_VALUE, "csr", "the key's curve must be P-256, P-384 or P-521, not %s",
+	return fail(err, RC_INVALID_VALUE, "csr",
+		"the key's curve must be P-256, P-384 or P-521, not %s",
 		name[0] != '\0' ? name : "another");
 }
 
@@ -154,8 +160,9 @@ key_check(EVP_PKEY *key, struct err *err)
 	switch (EVP_PKEY_get_base_id(key)) {
 	case EVP_PKEY_RSA:
 		if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
-			return fail(err, RC_INVALID_VALUE, "csr", "an RSA key must have %d to %d bits; this one has %d",
-				RSA_BITS_MIN, RSA_BITS_MAX, bits);
+			return fail(err, RC_INVALID_VALUE, "csr",
+				"an RSA key must have %d to %d bits; this one has %d", RSA_BITS_MIN,
+				RSA_BITS_MAX, bits);
 		break;
 	case EVP_PKEY_EC:
 		if ((rc = ec_check(key, err)) != RC_OK)
@@ -164,16 +171,19 @@ key_check(EVP_PKEY *key, struct err *err)
 	case EVP_PKEY_ED25519:
 		break;
 	default:
-		return fail(err, RC_INVALID_VALUE, "csr", "the key must be RSA, EC (P-256, P-384, P-521) or Ed25519");
+		return fail(err, RC_INVALID_VALUE, "csr",
+			"the key must be RSA, EC (P-256, P-384, P-521) or Ed25519");
 	}
 	ctx = EVP_PKEY_CTX_new(key, NULL);
 	valid = ctx != NULL ? EVP_PKEY_public_check(ctx) : 0;
 	EVP_PKEY_CTX_free(ctx);
 	return valid == 1 ? RC_OK
-			  : fail(err, RC_INVALID_VALUE, "csr", "the public key is not a valid one of its kind");
+			  : fail(err, RC_INVALID_VALUE, "csr",
+				    "the public key is not a valid one of its kind");
 }
 
-/* A private key in the PEM text, or an encrypted one, is not asked a passphrase for on the daemon's terminal. */
+/* A private key in the PEM text, or an encrypted one, is not asked a passphrase for on the daemon's
+ * terminal. */
 static int
 no_passphrase(char *to, int size, int writing, void *arg)
 {
@@ -190,14 +200,16 @@ ca_csr_key(struct slice pem, EVP_PKEY **out, struct err *err)
 	BIO *in;
 
 	if (pem.len > CA_CSR_MAX)
-		return fail(err, RC_INVALID_VALUE, "csr", "a certificate request has at most %d bytes", CA_CSR_MAX);
+		return fail(err, RC_INVALID_VALUE, "csr",
+			"a certificate request has at most %d bytes", CA_CSR_MAX);
 	if ((in = BIO_new_mem_buf(pem.p, (int)pem.len)) == NULL)
 		return ca_openssl_fail(err, "a certificate request can't be read");
 	if ((req = PEM_read_bio_X509_REQ(in, NULL, no_passphrase, NULL)) == NULL)
 		rc = fail(err, RC_INVALID_VALUE, "csr",
 			"no certificate request in PEM (-----BEGIN CERTIFICATE REQUEST-----)");
 	else if ((key = X509_REQ_get_pubkey(req)) == NULL)
-		rc = fail(err, RC_INVALID_VALUE, "csr", "the certificate request's public key can't be read");
+		rc = fail(err, RC_INVALID_VALUE, "csr",
+			"the certificate request's public key can't be read");
 	else if ((rc = key_check(key, err)) == RC_OK && X509_REQ_verify(req, key) != 1)
 		rc = fail(err, RC_INVALID_VALUE, "csr",
 			"the certificate request is not signed with the key that it holds");
@@ -245,14 +257,17 @@ static bool
 subject_read(const X509 *x, struct ca_subject *out)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	const GENERAL_NAME *name = sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
-	const ASN1_STRING *uri = name != NULL && name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
+	const GENERAL_NAME *name =
+		sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
+	const ASN1_STRING *uri =
+		name != NULL && name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
 	bool ok;
 
 	ok = uri != NULL &&
-		uri_parse((struct slice){ (const char *)ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri) },
-			out) &&
-		serial_read(x, &out->serial);
+	     uri_parse((struct slice){ (const char *)ASN1_STRING_get0_data(uri),
+			       (size_t)ASN1_STRING_length(uri) },
+		     out) &&
+	     serial_read(x, &out->serial);
 	out->not_after = ca_time(X509_get0_notAfter(x));
 	GENERAL_NAMES_free(names);
 	return ok;
@@ -290,8 +305,8 @@ out:
 }
 
 enum rc
-ca_verify(struct slice certificate, struct slice authority, int64_t now, ca_revoked_fn is_revoked, void *arg,
-	struct ca_subject *out, struct err *err)
+ca_verify(struct slice certificate, struct slice authority, int64_t now, ca_revoked_fn is_revoked,
+	void *arg, struct ca_subject *out, struct err *err)
 {
 	X509 *x = ca_parse(certificate), *ca = ca_parse(authority);
 	bool revoked = false;

@@ -20,7 +20,8 @@ X509 *ca_parse(struct slice der);
 /* 0 when it can't be said. */
 int64_t ca_time(const ASN1_TIME *t);
 
-/* The public key of a CSR (EVP_PKEY_free() it), when the CSR is signed with it and it is strong enough. */
+/* The public key of a CSR (EVP_PKEY_free() it), when the CSR is signed with it and it is strong
+ * enough. */
 enum rc ca_csr_key(struct slice pem, EVP_PKEY **out, struct err *err) MUSTCHECK;
 
 #endif

@@ -1,5 +1,5 @@
-/* The system's resolver library makes the question and reads the answer; the sockets are ours, because its own
- * wait for a TCP connection without a bound, and pool threads are few. */
+/* The system's resolver library makes the question and reads the answer; the sockets are ours,
+ * because its own wait for a TCP connection without a bound, and pool threads are few. */
 #include "daemon/dns_txt.h"
 
 #include <arpa/inet.h>
@@ -63,7 +63,8 @@ address_parse(const char *text, struct address *out)
 	}
 	if (port.len > 0 && !slice_to_u64(slice_from(port, 1), 1, 65535, &number))
 		return false;
-	if (host.len >= sizeof(name) || (size_t)snprintf(name, sizeof(name), "%.*s", SLICE_ARG(host)) != host.len)
+	if (host.len >= sizeof(name) ||
+		(size_t)snprintf(name, sizeof(name), "%.*s", SLICE_ARG(host)) != host.len)
 		return false;
 	memset(out, 0, sizeof(*out));
 	if (s.p[0] != '[' && inet_pton(AF_INET, name, &out->at.v4.sin_addr) == 1) {
@@ -121,7 +122,7 @@ struct asking {
 	struct slice name; /* with a NUL behind it */
 	uint8_t question[QUESTION_MAX];
 	size_t question_len;
-	uint8_t *answer; /* ANSWER_MAX */
+	uint8_t *answer;  /* ANSWER_MAX */
 	int64_t deadline; /* of clock_us() */
 	struct slice *texts;
 	size_t count, cap;
@@ -177,12 +178,14 @@ wait_for(int fd, short events, int64_t end)
 static int
 socket_to(const struct address *server, int type, int64_t end)
 {
-	int fd = socket(server->at.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), failed = 0;
+	int fd = socket(server->at.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+	    failed = 0;
 	socklen_t size = sizeof(failed);
 
 	if (fd < 0)
 		return -1;
-	/* Connected, so that only the server's datagrams come in, from a port that the kernel chooses at random. */
+	/* Connected, so that only the server's datagrams come in, from a port that the kernel
+	 * chooses at random. */
 	if (connect(fd, &server->at.any, server->size) == 0)
 		return fd;
 	if (errno == EINPROGRESS && wait_for(fd, POLLOUT, end) &&
@@ -192,7 +195,8 @@ socket_to(const struct address *server, int type, int64_t end)
 	return -1;
 }
 
-/* Whether it is the answer to this question: the id and the question must be ours (RFC 5452 section 9.1). */
+/* Whether it is the answer to this question: the id and the question must be ours (RFC 5452
+ * section 9.1). */
 static bool
 answers(const struct asking *q, size_t len, ns_msg *msg)
 {
@@ -204,14 +208,18 @@ answers(const struct asking *q, size_t len, ns_msg *msg)
 		ns_msg_count(*msg, ns_s_qd) != 1 || ns_parserr(msg, ns_s_qd, 0, &rr) != 0)
 		return false;
 	(void)snprintf(name, sizeof(name), "%.*s", SLICE_ARG(q->name));
-	return ns_rr_type(rr) == ns_t_txt && ns_rr_class(rr) == ns_c_in && strcasecmp(ns_rr_name(rr), name) == 0;
+	return ns_rr_type(rr) == ns_t_txt && ns_rr_class(rr) == ns_c_in &&
+	       strcasecmp(ns_rr_name(rr), name) == 0;
 }
 
-/* Bytes of an answer by TCP: two of length, then it (RFC 1035 section 4.2.2). 0: none that can be used. */
+/* Bytes of an answer by TCP: two of length, then it (RFC 1035 section 4.2.2). 0: none that can be
+ * used. */
 static size_t
 ask_by_tcp(struct asking *q, const struct address *server, bool *late)
 {
-	uint8_t out[2 + QUESTION_MAX] = { (uint8_t)(q->question_len >> 8), (uint8_t)q->question_len }, head[2];
+	uint8_t out[2 + QUESTION_MAX] = { (uint8_t)(q->question_len >> 8),
+		(uint8_t)q->question_len },
+			head[2];
 	int fd = socket_to(server, SOCK_STREAM, q->deadline);
 	size_t sent = 0, got = 0, want = 2;
 	ssize_t n = fd < 0 ? -1 : 1;
@@ -226,7 +234,8 @@ ask_by_tcp(struct asking *q, const struct address *server, bool *late)
 	while (n > 0 && got < want) {
 		uint8_t *to = got < 2 ? head + got : q->answer + got - 2;
 
-		n = wait_for(fd, POLLIN, q->deadline) ? recv(fd, to, (got < 2 ? 2 : want) - got, 0) : -1;
+		n = wait_for(fd, POLLIN, q->deadline) ? recv(fd, to, (got < 2 ? 2 : want) - got, 0)
+						      : -1;
 		got += n > 0 ? (size_t)n : 0;
 		if (got == 2)
 			want = 2 + (size_t)(head[0] << 8 | head[1]);
@@ -280,7 +289,8 @@ text_add(struct asking *q, const uint8_t *p, size_t len)
 	q->texts[q->count++] = (struct slice){ to, n };
 }
 
-/* Takes what the records of `name` say. True when the name is another's alias, which then stands in `name`. */
+/* Takes what the records of `name` say. True when the name is another's alias, which then stands in
+ * `name`. */
 static bool
 records_read(struct asking *q, ns_msg *msg, char name[NS_MAXDNAME])
 {
@@ -296,8 +306,8 @@ records_read(struct asking *q, ns_msg *msg, char name[NS_MAXDNAME])
 		if (ns_rr_type(rr) == ns_t_txt)
 			text_add(q, ns_rr_rdata(rr), ns_rr_rdlen(rr));
 		else if (ns_rr_type(rr) == ns_t_cname && !found)
-			found = ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), ns_rr_rdata(rr), alias,
-					sizeof(alias)) >= 0;
+			found = ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg),
+					ns_rr_rdata(rr), alias, sizeof(alias)) >= 0;
 	}
 	if (found)
 		memcpy(name, alias, sizeof(alias));
@@ -342,10 +352,12 @@ ask(struct asking *q, const struct address *server, int64_t end)
 }
 
 enum dns_status
-dns_txt_lookup(const struct dns_options *options, struct arena *a, struct slice name, struct slice **texts,
-	size_t *count)
+dns_txt_lookup(const struct dns_options *options, struct arena *a, struct slice name,
+	struct slice **texts, size_t *count)
 {
-	struct asking q = { .arena = a, .name = name, .deadline = clock_us() + (int64_t)options->timeout_ms * 1000 };
+	struct asking q = { .arena = a,
+		.name = name,
+		.deadline = clock_us() + (int64_t)options->timeout_ms * 1000 };
 	enum dns_status status = DNS_TIMEOUT, last;
 	struct address servers[MAXNS];
 	size_t n = 1;
@@ -392,16 +404,19 @@ static enum rc
 label_check(const char *path, struct slice label, struct err *err)
 {
 	if (label.len == 0)
-		return fail(err, RC_INVALID_VALUE, path, "a domain has no empty label (two dots, or one in front)");
+		return fail(err, RC_INVALID_VALUE, path,
+			"a domain has no empty label (two dots, or one in front)");
 	if (label.len > NS_MAXLABEL)
-		return fail(err, RC_INVALID_VALUE, path, "a label of the domain is longer than %d characters",
-			NS_MAXLABEL);
+		return fail(err, RC_INVALID_VALUE, path,
+			"a label of the domain is longer than %d characters", NS_MAXLABEL);
 	for (size_t i = 0; i < label.len; i++)
 		if (!is_letter_or_digit(label.p[i]) && label.p[i] != '-')
 			return fail(err, RC_INVALID_VALUE, path,
-				"a domain has letters, digits, hyphens and dots only, as in example.com");
+				"a domain has letters, digits, hyphens and dots only, as in "
+				"example.com");
 	if (label.p[0] == '-' || label.p[label.len - 1] == '-')
-		return fail(err, RC_INVALID_VALUE, path, "no label of a domain begins or ends with a hyphen");
+		return fail(err, RC_INVALID_VALUE, path,
+			"no label of a domain begins or ends with a hyphen");
 	return RC_OK;
 }
 
@@ -424,12 +439,14 @@ labels_check(const char *path, struct slice domain, struct err *err)
 		return fail(err, RC_INVALID_VALUE, path, "an IP address is no domain");
 	if (n < 2)
 		return fail(err, RC_INVALID_VALUE, path,
-			"a domain has at least two labels, as in example.com: \"%.*s\" has one", SLICE_ARG(domain));
+			"a domain has at least two labels, as in example.com: \"%.*s\" has one",
+			SLICE_ARG(domain));
 	return RC_OK;
 }
 
 enum rc
-dns_domain_normalize(struct arena *a, const char *path, struct slice domain, struct slice *out, struct err *err)
+dns_domain_normalize(
+	struct arena *a, const char *path, struct slice domain, struct slice *out, struct err *err)
 {
 	struct slice copy;
 	char *p;
@@ -442,12 +459,15 @@ dns_domain_normalize(struct arena *a, const char *path, struct slice domain, str
 	for (size_t i = 0; i < domain.len; i++)
 		if ((unsigned char)domain.p[i] >= 0x80)
 			return fail(err, RC_INVALID_VALUE, path,
-				"give an internationalised domain in its ASCII form (labels that begin with xn--)");
+				"give an internationalised domain in its ASCII form (labels that "
+				"begin with xn--)");
 	if (domain.len > DNS_DOMAIN_MAX)
-		return fail(err, RC_INVALID_VALUE, path, "a domain has at most %d characters", DNS_DOMAIN_MAX);
+		return fail(err, RC_INVALID_VALUE, path, "a domain has at most %d characters",
+			DNS_DOMAIN_MAX);
 	p = arena_alloc(a, domain.len + 1);
 	for (size_t i = 0; i < domain.len; i++)
-		p[i] = domain.p[i] >= 'A' && domain.p[i] <= 'Z' ? (char)(domain.p[i] | 0x20) : domain.p[i];
+		p[i] = domain.p[i] >= 'A' && domain.p[i] <= 'Z' ? (char)(domain.p[i] | 0x20)
+								: domain.p[i];
 	p[domain.len] = '\0';
 	copy = (struct slice){ p, domain.len };
 	if ((rc = labels_check(path, copy, err)) == RC_OK)
@@ -476,10 +496,11 @@ dns_challenge_text(struct arena *a, struct slice token)
 }
 
 enum rc
-dns_challenge_check(const struct dns_options *options, struct arena *a, const char *path, struct slice domain,
-	struct slice token, struct err *err)
+dns_challenge_check(const struct dns_options *options, struct arena *a, const char *path,
+	struct slice domain, struct slice token, struct err *err)
 {
-	struct slice name = dns_challenge_name(a, domain), wanted = dns_challenge_text(a, token), *texts = NULL;
+	struct slice name = dns_challenge_name(a, domain), wanted = dns_challenge_text(a, token),
+		     *texts = NULL;
 	size_t n = 0;
 
 	switch (dns_txt_lookup(options, a, name, &texts, &n)) {
@@ -488,15 +509,20 @@ dns_challenge_check(const struct dns_options *options, struct arena *a, const ch
 			if (slice_eq(slice_trim(texts[i]), wanted))
 				return RC_OK;
 		return fail(err, RC_CONFLICT, path,
-			"none of the %zu TXT records of %.*s holds this organization's challenge", n, SLICE_ARG(name));
+			"none of the %zu TXT records of %.*s holds this organization's challenge",
+			n, SLICE_ARG(name));
 	case DNS_NO_NAME:
-		return fail(err, RC_CONFLICT, path, "there is no name %.*s in the DNS", SLICE_ARG(name));
+		return fail(err, RC_CONFLICT, path, "there is no name %.*s in the DNS",
+			SLICE_ARG(name));
 	case DNS_NO_TEXT:
-		return fail(err, RC_CONFLICT, path, "the name %.*s has no TXT record in the DNS", SLICE_ARG(name));
+		return fail(err, RC_CONFLICT, path, "the name %.*s has no TXT record in the DNS",
+			SLICE_ARG(name));
 	case DNS_FAILED:
-		return fail(err, RC_UNAVAILABLE, path, "the DNS server can't answer for %.*s", SLICE_ARG(name));
+		return fail(err, RC_UNAVAILABLE, path, "the DNS server can't answer for %.*s",
+			SLICE_ARG(name));
 	case DNS_TIMEOUT:
 		break;
 	}
-	return fail(err, RC_UNAVAILABLE, path, "no DNS server answered for %.*s in time", SLICE_ARG(name));
+	return fail(err, RC_UNAVAILABLE, path, "no DNS server answered for %.*s in time",
+		SLICE_ARG(name));
 }

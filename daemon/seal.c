@@ -1,7 +1,8 @@
 /* A blob: version (1) | key id (8) | nonce (12) | ciphertext | tag (16).
  *
- * The nonce is random: NIST SP 800-38D section 8.3 allows 2^32 of these under one key, and a secret is sealed
- * when it is made, not when it is used. Authenticated with it: version, key id, org, purpose. */
+ * The nonce is random: NIST SP 800-38D section 8.3 allows 2^32 of these under one key, and a secret
+ * is sealed when it is made, not when it is used. Authenticated with it: version, key id, org,
+ * purpose. */
 #include "daemon/seal.h"
 
 #include <errno.h>
@@ -63,7 +64,8 @@ base64_value(char c)
 	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
-/* Both spellings give as many bits a digit; 32 bytes leave some at the end of base64, which must be zero. */
+/* Both spellings give as many bits a digit; 32 bytes leave some at the end of base64, which must be
+ * zero. */
 static bool
 digits_decode(struct slice text, int (*value_of)(char), unsigned bits, uint8_t out[KEY_SIZE])
 {
@@ -117,7 +119,8 @@ key_name(struct seal_key *k)
 
 	memcpy(in, label, sizeof(label));
 	memcpy(in + sizeof(label), k->bytes, KEY_SIZE);
-	ok = EVP_Digest(in, sizeof(in), digest, &size, EVP_sha256(), NULL) == 1 && size >= KEY_ID_SIZE;
+	ok = EVP_Digest(in, sizeof(in), digest, &size, EVP_sha256(), NULL) == 1 &&
+	     size >= KEY_ID_SIZE;
 	if (ok)
 		memcpy(k->id, digest, KEY_ID_SIZE);
 	explicit_bzero(in, sizeof(in));
@@ -132,11 +135,13 @@ key_check_owner(const char *setting, const char *file, int fd, struct err *err)
 	if (fstat(fd, &st) != 0)
 		return fail(err, RC_INVALID_VALUE, setting, "%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return fail(err, RC_INVALID_VALUE, setting, "%s: the key is not in a regular file", file);
+		return fail(err, RC_INVALID_VALUE, setting, "%s: the key is not in a regular file",
+			file);
 	if ((st.st_mode & 077) != 0)
 		return fail(err, RC_INVALID_VALUE, setting,
-			"%s: the key file is open to others than its owner (mode %03o): make it 600", file,
-			(unsigned)st.st_mode & 0777);
+			"%s: the key file is open to others than its owner (mode %03o): make it "
+			"600",
+			file, (unsigned)st.st_mode & 0777);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return fail(err, RC_INVALID_VALUE, setting,
 			"%s: the key file belongs to another user than the daemon's", file);
@@ -189,8 +194,8 @@ directory_sync(const char *directory)
 	return ok;
 }
 
-/* On disk before anything is sealed with it: written beside its place, synced, and moved there as a whole. link() takes no
- * place that another process took meanwhile. */
+/* On disk before anything is sealed with it: written beside its place, synced, and moved there as a
+ * whole. link() takes no place that another process took meanwhile. */
 static enum rc
 key_make(const char *directory, const char *file, struct err *err)
 {
@@ -210,8 +215,8 @@ key_make(const char *directory, const char *file, struct err *err)
 	(void)snprintf(name, sizeof(name), "%s.new", file);
 	(void)unlink(name);
 	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	ok = fd >= 0 && fchmod(fd, 0600) == 0 && write_synced(fd, text, sizeof(text)) && link(name, file) == 0 &&
-		directory_sync(directory);
+	ok = fd >= 0 && fchmod(fd, 0600) == 0 && write_synced(fd, text, sizeof(text)) &&
+	     link(name, file) == 0 && directory_sync(directory);
 	if (!ok)
 		(void)fail(err, RC_INTERNAL, "seal.key_file", "%s: the key can't be made: %s", file,
 			strerror(errno));
@@ -231,7 +236,8 @@ own_key_read(const char *directory, struct seal_key *k, struct err *err)
 
 	if ((size_t)snprintf(file, sizeof(file), "%s/seal.key", directory) >= sizeof(file))
 		return fail(err, RC_INVALID_VALUE, "data_directory", "its name is too long");
-	if (access(file, F_OK) != 0 && errno == ENOENT && (rc = key_make(directory, file, err)) != RC_OK)
+	if (access(file, F_OK) != 0 && errno == ENOENT &&
+		(rc = key_make(directory, file, err)) != RC_OK)
 		return rc;
 	return key_read("seal.key_file", file, k, err);
 }
@@ -250,10 +256,11 @@ seal_new(const char *directory, const char *key_file, char *const *old_key_files
 	s->count = 1;
 	for (size_t i = 0; rc == RC_OK && old_key_files != NULL && old_key_files[i] != NULL; i++) {
 		if (s->count == KEYS_MAX)
-			rc = fail(err, RC_INVALID_VALUE, "seal.old_key_files", "at most %d old keys",
-				KEYS_MAX - 1);
+			rc = fail(err, RC_INVALID_VALUE, "seal.old_key_files",
+				"at most %d old keys", KEYS_MAX - 1);
 		else
-			rc = key_read("seal.old_key_files", old_key_files[i], &s->keys[s->count++], err);
+			rc = key_read(
+				"seal.old_key_files", old_key_files[i], &s->keys[s->count++], err);
 	}
 	if (rc == RC_OK)
 		*out = s;
@@ -294,50 +301,56 @@ bind(struct bound *to, const uint8_t *key_id, uint32_t org, const char *purpose)
 }
 
 static bool
-encrypt(const struct seal_key *k, const struct bound *with, struct slice plain, const uint8_t *nonce, uint8_t *out)
+encrypt(const struct seal_key *k, const struct bound *with, struct slice plain,
+	const uint8_t *nonce, uint8_t *out)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int n = 0, more = 0, bound_len = 0;
 	bool ok;
 
-	ok = ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k->bytes, nonce) == 1 &&
-		EVP_EncryptUpdate(ctx, NULL, &bound_len, with->bytes, with->len) == 1 &&
-		EVP_EncryptUpdate(ctx, out, &n, (const uint8_t *)plain.p, (int)plain.len) == 1 &&
-		EVP_EncryptFinal_ex(ctx, out + n, &more) == 1 && (size_t)(n + more) == plain.len &&
-		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, out + plain.len) == 1;
+	ok = ctx != NULL &&
+	     EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k->bytes, nonce) == 1 &&
+	     EVP_EncryptUpdate(ctx, NULL, &bound_len, with->bytes, with->len) == 1 &&
+	     EVP_EncryptUpdate(ctx, out, &n, (const uint8_t *)plain.p, (int)plain.len) == 1 &&
+	     EVP_EncryptFinal_ex(ctx, out + n, &more) == 1 && (size_t)(n + more) == plain.len &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, out + plain.len) == 1;
 	EVP_CIPHER_CTX_free(ctx); /* wipes its key schedule */
 	return ok;
 }
 
 static bool
-decrypt(const struct seal_key *k, const struct bound *with, struct slice blob, uint8_t *out, size_t len)
+decrypt(const struct seal_key *k, const struct bound *with, struct slice blob, uint8_t *out,
+	size_t len)
 {
-	const uint8_t *p = (const uint8_t *)blob.p, *nonce = p + 1 + KEY_ID_SIZE, *body = p + HEAD_SIZE;
+	const uint8_t *p = (const uint8_t *)blob.p, *nonce = p + 1 + KEY_ID_SIZE,
+		      *body = p + HEAD_SIZE;
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int n = 0, more = 0, bound_len = 0;
 	uint8_t tag[TAG_SIZE];
 	bool ok;
 
 	memcpy(tag, body + len, TAG_SIZE);
-	ok = ctx != NULL && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k->bytes, nonce) == 1 &&
-		EVP_DecryptUpdate(ctx, NULL, &bound_len, with->bytes, with->len) == 1 &&
-		EVP_DecryptUpdate(ctx, out, &n, body, (int)len) == 1 &&
-		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1 &&
-		EVP_DecryptFinal_ex(ctx, out + n, &more) == 1 && (size_t)(n + more) == len;
+	ok = ctx != NULL &&
+	     EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k->bytes, nonce) == 1 &&
+	     EVP_DecryptUpdate(ctx, NULL, &bound_len, with->bytes, with->len) == 1 &&
+	     EVP_DecryptUpdate(ctx, out, &n, body, (int)len) == 1 &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1 &&
+	     EVP_DecryptFinal_ex(ctx, out + n, &more) == 1 && (size_t)(n + more) == len;
 	EVP_CIPHER_CTX_free(ctx);
 	return ok;
 }
 
 enum rc
-seal_put(const struct seal *s, uint32_t org, const char *purpose, struct slice plain, struct buf *blob,
-	struct err *err)
+seal_put(const struct seal *s, uint32_t org, const char *purpose, struct slice plain,
+	struct buf *blob, struct err *err)
 {
 	const struct seal_key *k = &s->keys[0];
 	struct bound with;
 	uint8_t *p;
 
 	if (plain.len == 0 || plain.len > SEAL_PLAIN_MAX)
-		return fail(err, RC_INTERNAL, "", "a secret of %zu bytes can't be sealed", plain.len);
+		return fail(
+			err, RC_INTERNAL, "", "a secret of %zu bytes can't be sealed", plain.len);
 	bind(&with, k->id, org, purpose);
 	p = (uint8_t *)buf_reserve(blob, plain.len + SEAL_OVERHEAD);
 	p[0] = VERSION;
@@ -355,12 +368,13 @@ seal_put(const struct seal *s, uint32_t org, const char *purpose, struct slice p
 static bool
 well_formed(struct slice blob)
 {
-	return blob.len > SEAL_OVERHEAD && blob.len <= SEAL_PLAIN_MAX + SEAL_OVERHEAD && blob.p[0] == VERSION;
+	return blob.len > SEAL_OVERHEAD && blob.len <= SEAL_PLAIN_MAX + SEAL_OVERHEAD &&
+	       blob.p[0] == VERSION;
 }
 
 enum rc
-seal_get(const struct seal *s, uint32_t org, const char *purpose, struct slice blob, struct buf *plain,
-	struct err *err)
+seal_get(const struct seal *s, uint32_t org, const char *purpose, struct slice blob,
+	struct buf *plain, struct err *err)
 {
 	const struct seal_key *k = NULL;
 	struct bound with;
@@ -374,7 +388,8 @@ seal_get(const struct seal *s, uint32_t org, const char *purpose, struct slice b
 			k = &s->keys[i];
 	if (k == NULL)
 		return fail(err, RC_INTERNAL, "",
-			"a secret (%s) was sealed with a key that is neither seal.key_file nor one of "
+			"a secret (%s) was sealed with a key that is neither seal.key_file nor one "
+			"of "
 			"seal.old_key_files",
 			purpose);
 	bind(&with, k->id, org, purpose);
@@ -383,7 +398,8 @@ seal_get(const struct seal *s, uint32_t org, const char *purpose, struct slice b
 	if (!decrypt(k, &with, blob, to, len)) {
 		explicit_bzero(to, len); /* GCM gives the text before it has checked it */
 		ERR_clear_error();
-		return fail(err, RC_INTERNAL, "", "a sealed secret (%s) is damaged or in a wrong place", purpose);
+		return fail(err, RC_INTERNAL, "",
+			"a sealed secret (%s) is damaged or in a wrong place", purpose);
 	}
 	plain->len += len;
 	return RC_OK;

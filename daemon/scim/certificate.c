@@ -1,4 +1,5 @@
-/* The actions of the org's certificate authority: Settings/{id}/.ca and Certificates/{id}/.revoke. */
+/* The actions of the org's certificate authority: Settings/{id}/.ca and Certificates/{id}/.revoke.
+ */
 #include "daemon/directory/certificate.h"
 
 #include "daemon/scim/acts.h"
@@ -64,7 +65,8 @@ cert_run(struct write *w, struct orgtx *o, struct err *err)
 	enum rc rc;
 
 	if (!x->make)
-		return certificate_revoke(d, o, &by, w->rq->arena, &x->id, x->reason, &x->written, err);
+		return certificate_revoke(
+			d, o, &by, w->rq->arena, &x->id, x->reason, &x->written, err);
 	if ((rc = resource_find(o, w->rq->type, &x->id, &row, &r, err)) != RC_OK)
 		return rc;
 	return authority_make(d, o, &by, w->rq->arena, x->replace, &x->made, &x->written, err);
@@ -93,8 +95,8 @@ cert_start(struct request *rq, bool make)
 		write_start(rq, &x->write);
 	else
 		reply_error(rq,
-			fail(&err, RC_NOT_FOUND, "", "there is no %.*s with the id \"%.*s\"", SLICE_ARG(rq->type->name),
-				SLICE_ARG(slice_clip(rq->name, 100))),
+			fail(&err, RC_NOT_FOUND, "", "there is no %.*s with the id \"%.*s\"",
+				SLICE_ARG(rq->type->name), SLICE_ARG(slice_clip(rq->name, 100))),
 			&err);
 }
 

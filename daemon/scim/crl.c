@@ -107,7 +107,8 @@ list_release(struct crl_cache *c, struct list *l)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* The list that is kept, when it is still right; list_release() it. revision: of the org, unless mark tells. */
+/* The list that is kept, when it is still right; list_release() it. revision: of the org, unless
+ * mark tells. */
 static struct list *
 list_take(struct crl_cache *c, uint32_t org, uint64_t revision, const uint64_t *mark, int64_t now)
 {
@@ -146,7 +147,8 @@ answer(struct request *rq, const struct list *l)
 		.cacheable = true,
 		.max_age = CLIENT_KEEPS };
 
-	if (rq->x->request.if_none_match.p != NULL && http_etag_list_has(rq->x->request.if_none_match, r.etag)) {
+	if (rq->x->request.if_none_match.p != NULL &&
+		http_etag_list_has(rq->x->request.if_none_match, r.etag)) {
 		r.status = 304;
 		exchange_respond(rq->x, &r, SLICE(""));
 	} else {
@@ -171,7 +173,8 @@ make(struct making *m, struct txn *t)
 	const struct directory *d = &m->rq->scim->directory;
 	struct orgtx *o = orgtx_open(t, m->org);
 	int64_t now = m->rq->now / TICKS;
-	uint64_t number = (uint64_t)(m->rq->now / (TICKS / 1000)), revision = orgtx_stat(o)->revision;
+	uint64_t number = (uint64_t)(m->rq->now / (TICKS / 1000)),
+		 revision = orgtx_stat(o)->revision;
 	struct ca_revoked *revoked;
 	struct authority authority;
 	struct ca_crl crl;
@@ -179,11 +182,12 @@ make(struct making *m, struct txn *t)
 	size_t n;
 	enum rc rc;
 
-	if (d->seal == NULL || !org_by_no(t, m->org, &org) || !authority_find(d, o, m->rq->arena, &authority))
+	if (d->seal == NULL || !org_by_no(t, m->org, &org) ||
+		!authority_find(d, o, m->rq->arena, &authority))
 		return nothing_here(&m->err);
 	n = certificates_revoked(d, o, m->rq->arena, authority.row, now, &revoked);
-	rc = ca_crl_make(d->seal, &(struct ca_org){ org.no, slice_of(org.key), slice_of(org.name) }, &authority.ca,
-		revoked, n, number, now, now + HOLDS, m->rq->arena, &crl, &m->err);
+	rc = ca_crl_make(d->seal, &(struct ca_org){ org.no, slice_of(org.key), slice_of(org.name) },
+		&authority.ca, revoked, n, number, now, now + HOLDS, m->rq->arena, &crl, &m->err);
 	if (rc != RC_OK)
 		return rc;
 	if ((m->list = malloc(sizeof(*m->list) + crl.der.len)) == NULL)
@@ -250,7 +254,8 @@ org_find(struct request *rq, struct slice key, struct org *out)
 	int64_t until;
 
 	/* Certificates that were issued before a rename name the former key. */
-	return (org_by_key(t, key, out) || (org_by_former_key(t, key, out, &until) && until > rq->now)) &&
+	return (org_by_key(t, key, out) ||
+		       (org_by_former_key(t, key, out, &until) && until > rq->now)) &&
 	       out->state != ORG_DELETED && out->state != ORG_PURGING;
 }
 
@@ -314,7 +319,8 @@ refuse_method(struct request *rq)
 	struct err err;
 
 	rq->allow = SLICE("GET, HEAD");
-	reply_error(rq, fail(&err, RC_METHOD_NOT_ALLOWED, "", "only GET and HEAD are allowed here"), &err);
+	reply_error(rq, fail(&err, RC_METHOD_NOT_ALLOWED, "", "only GET and HEAD are allowed here"),
+		&err);
 }
 
 static void
@@ -335,8 +341,10 @@ handle(struct request *rq)
 
 	if (!is_read(rq)) {
 		refuse_method(rq);
-	} else if (!rate_take_address(rq->scim->options.rate, x->peer, x->started_us, &rq->retry_after)) {
-		rc = fail(&err, RC_RATE_LIMITED, "", "too many requests; try again in %d s", rq->retry_after);
+	} else if (!rate_take_address(
+			   rq->scim->options.rate, x->peer, x->started_us, &rq->retry_after)) {
+		rc = fail(&err, RC_RATE_LIMITED, "", "too many requests; try again in %d s",
+			rq->retry_after);
 		reply_error(rq, rc, &err);
 	} else if (!key_of_path(x->request.path, &key) || !org_find(rq, key, &org)) {
 		reply_error(rq, nothing_here(&err), &err);

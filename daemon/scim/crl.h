@@ -1,5 +1,6 @@
-/* The lists of revoked certificates, for everybody: GET /orgs/{key}/crl. A list is made (on the pool) when what it
- * says has changed or when it is an hour old, and kept for those who ask next. */
+/* The lists of revoked certificates, for everybody: GET /orgs/{key}/crl. A list is made (on the
+ * pool) when what it says has changed or when it is an hour old, and kept for those who ask next.
+ */
 #ifndef DAEMON_SCIM_CRL_H
 #define DAEMON_SCIM_CRL_H
 

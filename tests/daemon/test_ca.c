@@ -1,11 +1,11 @@
-/* The certificate authority of an org. What it makes is looked at by the openssl command in tests/system/test_ca.py,
- * which runs this program with arguments:
+/* The certificate authority of an org. What it makes is looked at by the openssl command in
+ * tests/system/test_ca.py, which runs this program with arguments:
  *
  *   test_ca create DIR KEY NAME                       DIR/ca.pem, DIR/ca.der, DIR/ca.key (sealed)
- *   test_ca issue DIR KIND UUID NAME DAYS URL [CSR]   DIR/cert.pem, DIR/cert.key; prints the serial number
- *   test_ca crl DIR NUMBER [SERIAL=REASON...]         DIR/crl.pem, DIR/crl.der
- *   test_ca verify DIR CERTIFICATE [SERIAL]           DER; prints kind, uuid, serial; SERIAL is revoked
- *   test_ca open DIR -                                DIR/plain.der: the key as it is never to be seen
+ *   test_ca issue DIR KIND UUID NAME DAYS URL [CSR]   DIR/cert.pem, DIR/cert.key; prints the serial
+ * number test_ca crl DIR NUMBER [SERIAL=REASON...]         DIR/crl.pem, DIR/crl.der test_ca verify
+ * DIR CERTIFICATE [SERIAL]           DER; prints kind, uuid, serial; SERIAL is revoked test_ca open
+ * DIR -                                DIR/plain.der: the key as it is never to be seen
  *
  * An error is printed as CODE PATH: SENTENCE. */
 #include "tests/daemon/check.h"
@@ -69,13 +69,15 @@ store_is_broken(void *arg, const struct ca_serial *serial, bool *revoked, struct
 }
 
 static void
-refused(const struct fixture *f, struct slice der, struct slice authority, int64_t when, void *gone, const char *word)
+refused(const struct fixture *f, struct slice der, struct slice authority, int64_t when, void *gone,
+	const char *word)
 {
 	struct ca_subject s;
 	struct err err = ERR_INIT;
 
 	(void)f;
-	assert_int_equal(ca_verify(der, authority, when, none_revoked, gone, &s, &err), RC_UNAUTHORIZED);
+	assert_int_equal(
+		ca_verify(der, authority, when, none_revoked, gone, &s, &err), RC_UNAUTHORIZED);
 	if (strstr(err.detail, word) == NULL)
 		failed("\"%s\" is not in \"%s\"", word, err.detail);
 }
@@ -92,7 +94,8 @@ a_certificate_says_who_it_is(void **state)
 		struct ca_subject s;
 		char id[UUID_TEXT];
 
-		if (ca_verify(c.der, f->acme.certificate, now, none_revoked, NULL, &s, &err) != RC_OK)
+		if (ca_verify(c.der, f->acme.certificate, now, none_revoked, NULL, &s, &err) !=
+			RC_OK)
 			failed("%s", err.detail);
 		uuid_format(&s.id, id);
 		assert_memory_equal(id, ID, UUID_TEXT);
@@ -133,10 +136,13 @@ others_are_refused(void **state)
 	copy = arena_alloc(f->a, c.der.len + 1);
 	memcpy(copy, c.der.p, c.der.len);
 	copy[c.der.len] = 0;
-	refused(f, (struct slice){ copy, c.der.len + 1 }, f->acme.certificate, now, NULL, "can't be read");
+	refused(f, (struct slice){ copy, c.der.len + 1 }, f->acme.certificate, now, NULL,
+		"can't be read");
 	copy[c.der.len - 1] ^= 1; /* the signature's last byte */
 	refused(f, (struct slice){ copy, c.der.len }, f->acme.certificate, now, NULL, "signature");
-	assert_int_equal(ca_verify(c.der, f->acme.certificate, now, store_is_broken, NULL, &s, &err), RC_UNAVAILABLE);
+	assert_int_equal(
+		ca_verify(c.der, f->acme.certificate, now, store_is_broken, NULL, &s, &err),
+		RC_UNAVAILABLE);
 }
 
 static void
@@ -148,19 +154,23 @@ ends_are_bounded(void **state)
 	struct ca_certificate c;
 	struct err err = ERR_INIT;
 
-	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_INVALID_VALUE);
+	assert_int_equal(
+		ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_INVALID_VALUE);
 	assert_string_equal(err.path, "notAfter");
 	r.not_after = now + CA_DAYS_MAX * day + 1;
-	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_INVALID_VALUE);
+	assert_int_equal(
+		ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_INVALID_VALUE);
 	assert_non_null(strstr(err.detail, "825"));
 	r.not_after = now + CA_DAYS_MAX * day;
 	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, now, f->a, &c, &err), RC_OK);
 	r.not_after = end + 1;
-	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end - 50 * day, f->a, &c, &err), RC_INVALID_VALUE);
+	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end - 50 * day, f->a, &c, &err),
+		RC_INVALID_VALUE);
 	assert_non_null(strstr(err.detail, "50 days"));
 	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end, f->a, &c, &err), RC_CONFLICT);
 	r.not_after = end;
-	assert_int_equal(ca_issue(f->seal, &acme, &f->acme, &r, end - 50 * day, f->a, &c, &err), RC_OK);
+	assert_int_equal(
+		ca_issue(f->seal, &acme, &f->acme, &r, end - 50 * day, f->a, &c, &err), RC_OK);
 }
 
 static void
@@ -213,7 +223,8 @@ serials_and_reasons_as_text(void **state)
 	assert_memory_equal(back, "0102030405060708090a0b0c0d0e0fff", CA_SERIAL_TEXT);
 	assert_false(ca_serial_parse(SLICE("0102"), &s));
 	assert_false(ca_serial_parse(SLICE("0102030405060708090a0b0c0d0e0f0g"), &s));
-	assert_false(ca_serial_parse((struct slice){ "0102030405060708090a0b0c0d0e0f0\0", 32 }, &s));
+	assert_false(
+		ca_serial_parse((struct slice){ "0102030405060708090a0b0c0d0e0f0\0", 32 }, &s));
 	assert_true(ca_reason_parse(SLICE("superseded"), &reason));
 	assert_int_equal(reason, 4);
 	assert_string_equal(ca_reason_text(CA_PRIVILEGE_WITHDRAWN), "privilegeWithdrawn");
@@ -228,7 +239,8 @@ setup(void **state)
 
 	f.a = arena_new();
 	*state = &f;
-	return mkdtemp(directory) != NULL && seal_new(directory, NULL, NULL, &f.seal, &err) == RC_OK &&
+	return mkdtemp(directory) != NULL &&
+			       seal_new(directory, NULL, NULL, &f.seal, &err) == RC_OK &&
 			       ca_create(f.seal, &acme, now, f.a, &f.acme, &err) == RC_OK &&
 			       ca_create(f.seal, &other, now, f.a, &f.other, &err) == RC_OK
 		       ? 0
@@ -252,7 +264,8 @@ teardown(void **state)
 static struct slice
 file_read(struct arena *a, const char *folder, const char *name)
 {
-	char *path = folder != NULL ? arena_printf(a, "%s/%s", folder, name) : arena_printf(a, "%s", name);
+	char *path = folder != NULL ? arena_printf(a, "%s/%s", folder, name)
+				    : arena_printf(a, "%s", name);
 	char *bytes = arena_alloc(a, 65536);
 	FILE *f = fopen(path, "rb");
 	size_t n;
@@ -312,11 +325,12 @@ client_crl(struct fixture *f, const struct ca_org *org, char **argv, struct err 
 
 		list[n].when = time(NULL) - 60;
 		if (!slice_split(&rest, '=', &serial) || !slice_split(&rest, '=', &reason) ||
-			!ca_serial_parse(serial, &list[n].serial) || !ca_reason_parse(reason, &list[n].reason))
+			!ca_serial_parse(serial, &list[n].serial) ||
+			!ca_reason_parse(reason, &list[n].reason))
 			return fail(err, RC_INVALID_VALUE, "entry", "malformed");
 	}
-	rc = ca_crl_make(f->seal, org, &f->acme, list, n, strtoull(argv[3], NULL, 10), time(NULL) - 10,
-		time(NULL) + day, f->a, &crl, err);
+	rc = ca_crl_make(f->seal, org, &f->acme, list, n, strtoull(argv[3], NULL, 10),
+		time(NULL) - 10, time(NULL) + day, f->a, &crl, err);
 	if (rc == RC_OK) {
 		file_write(f->a, argv[2], "crl.pem", crl.pem);
 		file_write(f->a, argv[2], "crl.der", crl.der);
@@ -331,14 +345,14 @@ client_verify(struct fixture *f, char **argv, struct err *err)
 	struct ca_serial gone;
 	struct ca_subject s;
 	bool has_gone = argv[4] != NULL && ca_serial_parse(slice_of(argv[4]), &gone);
-	enum rc rc = ca_verify(file_read(f->a, NULL, argv[3]), f->acme.certificate, time(NULL), none_revoked,
-		has_gone ? &gone : NULL, &s, err);
+	enum rc rc = ca_verify(file_read(f->a, NULL, argv[3]), f->acme.certificate, time(NULL),
+		none_revoked, has_gone ? &gone : NULL, &s, err);
 
 	if (rc == RC_OK) {
 		uuid_format(&s.id, id);
 		ca_serial_format(&s.serial, serial);
-		(void)printf("%s %.*s %.*s\n", s.kind == CA_MEMBER ? "member" : "service", UUID_TEXT, id,
-			CA_SERIAL_TEXT, serial);
+		(void)printf("%s %.*s %.*s\n", s.kind == CA_MEMBER ? "member" : "service",
+			UUID_TEXT, id, CA_SERIAL_TEXT, serial);
 	}
 	return rc;
 }
@@ -376,12 +390,14 @@ client(struct fixture *f, char **argv, struct err *err)
 		return RC_OK;
 	}
 	org.key = file_read(f->a, argv[2], "org");
-	f->acme = (struct ca_authority){ file_read(f->a, argv[2], "ca.der"), file_read(f->a, argv[2], "ca.key") };
+	f->acme = (struct ca_authority){ file_read(f->a, argv[2], "ca.der"),
+		file_read(f->a, argv[2], "ca.key") };
 	if (strcmp(argv[1], "issue") == 0)
 		return client_issue(f, &org, argv, err);
 	if (strcmp(argv[1], "open") == 0)
 		return client_open(f, &org, argv, err);
-	return strcmp(argv[1], "crl") == 0 ? client_crl(f, &org, argv, err) : client_verify(f, argv, err);
+	return strcmp(argv[1], "crl") == 0 ? client_crl(f, &org, argv, err)
+					   : client_verify(f, argv, err);
 }
 
 int

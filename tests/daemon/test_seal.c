@@ -11,7 +11,8 @@
 static char directory[] = "/tmp/rosterd-seal-XXXXXX";
 
 static const char HEX[] = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F\n";
-static const char BASE64[] = " AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\r\n"; /* the same bytes */
+static const char BASE64[] =
+	" AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\r\n"; /* the same bytes */
 static const char BASE64URL[] = "-_8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 static const char BASE64PLUS[] = "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -61,7 +62,8 @@ sealed(const struct seal *s, uint32_t org, const char *purpose, const char *plai
 }
 
 static enum rc
-opens(const struct seal *s, uint32_t org, const char *purpose, struct slice blob, const char *expected, struct err *err)
+opens(const struct seal *s, uint32_t org, const char *purpose, struct slice blob,
+	const char *expected, struct err *err)
 {
 	struct buf plain = BUF_INIT;
 	enum rc rc;
@@ -124,7 +126,8 @@ a_blob_opens_in_its_place_only(void **state)
 		b.p[i] ^= 1;
 	}
 	for (size_t n = 0; n < blob.len; n++)
-		assert_int_equal(opens(s, 7, "ca", (struct slice){ blob.p, n }, "", &err), RC_INTERNAL);
+		assert_int_equal(
+			opens(s, 7, "ca", (struct slice){ blob.p, n }, "", &err), RC_INTERNAL);
 	seal_free(s);
 	buf_release(&b);
 }
@@ -136,19 +139,20 @@ no_two_blobs_are_alike(void **state)
 	struct seal *s = opened(NULL, NULL);
 
 	(void)state;
-	assert_false(slice_eq(sealed(s, 7, "ca", "a secret", &a), sealed(s, 7, "ca", "a secret", &b)));
+	assert_false(
+		slice_eq(sealed(s, 7, "ca", "a secret", &a), sealed(s, 7, "ca", "a secret", &b)));
 	seal_free(s);
 	buf_release(&a);
 	buf_release(&b);
 }
 
-/* Decrypted by another implementation: python3-cryptography, key 00 01 .. 1f, org 7, purpose "ca". Made with
- *   head = b"\x01" + sha256(b"rosterd seal key id\0" + key).digest()[:8]
- *   head + nonce + AESGCM(key).encrypt(nonce, b"a secret", head + (7).to_bytes(4, "big") + b"ca") */
+/* Decrypted by another implementation: python3-cryptography, key 00 01 .. 1f, org 7, purpose "ca".
+ * Made with head = b"\x01" + sha256(b"rosterd seal key id\0" + key).digest()[:8] head + nonce +
+ * AESGCM(key).encrypt(nonce, b"a secret", head + (7).to_bytes(4, "big") + b"ca") */
 static void
 the_format_stands(void **state)
 {
-	static const char blob[] = 
+	static const char blob[] =
 		"\x01\x7c\x6b\xc1\x0d\x05\x91\xa1\x82\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e"
 		"\x6f\x29\x3b\xad\x03\x1a\x9b\x33\xea\x1a\x03\xec\x60\xd3\x35\x28\x46\x6c\xdf\x50"
 		"\x8e\x81\x39\x78\x6b";
@@ -177,7 +181,8 @@ keys_are_written_in_three_ways(void **state)
 		struct seal *two = opened(put_file("two", pairs[i].b, 0400), NULL);
 		struct buf b = BUF_INIT;
 
-		assert_int_equal(opens(two, 1, "x", sealed(one, 1, "x", "t", &b), "t", &err), RC_OK);
+		assert_int_equal(
+			opens(two, 1, "x", sealed(one, 1, "x", "t", &b), "t", &err), RC_OK);
 		seal_free(one);
 		seal_free(two);
 		buf_release(&b);
@@ -260,8 +265,11 @@ what_can_not_be_sealed(void **state)
 
 	(void)state;
 	assert_int_equal(seal_put(s, 1, "x", SLICE(""), &b, &err), RC_INTERNAL);
-	assert_int_equal(seal_put(s, 1, "x", (struct slice){ long_text, SEAL_PLAIN_MAX + 1 }, &b, &err), RC_INTERNAL);
-	assert_int_equal(seal_put(s, 1, "x", (struct slice){ long_text, SEAL_PLAIN_MAX }, &b, &err), RC_OK);
+	assert_int_equal(
+		seal_put(s, 1, "x", (struct slice){ long_text, SEAL_PLAIN_MAX + 1 }, &b, &err),
+		RC_INTERNAL);
+	assert_int_equal(
+		seal_put(s, 1, "x", (struct slice){ long_text, SEAL_PLAIN_MAX }, &b, &err), RC_OK);
 	seal_free(s);
 	buf_release(&b);
 }
