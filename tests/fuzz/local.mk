@@ -64,3 +64,14 @@ tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c
 tests_fuzz_fuzz_model_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_model_LDADD = $(FUZZ_LDADD)
 endif
+
+check_PROGRAMS += tests/fuzz/replay_authzen
+tests_fuzz_replay_authzen_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_authzen.c
+tests_fuzz_replay_authzen_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/authzen"'
+tests_fuzz_replay_authzen_LDADD = $(FUZZ_LDADD)
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_authzen
+tests_fuzz_fuzz_authzen_SOURCES = tests/fuzz/fuzz_authzen.c
+tests_fuzz_fuzz_authzen_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_authzen_LDADD = $(FUZZ_LDADD)
+endif
