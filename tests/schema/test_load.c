@@ -304,6 +304,17 @@ what_is_hidden_has_no_name_for_clients(void **state)
 }
 
 static void
+what_is_made_when_read_is_marked(void **state)
+{
+	const struct resource_type *type = schema_type(fx.set, TYPE_INVITATION);
+	const struct attr *status = attr_find(type, SLICE("status"));
+
+	(void)state;
+	assert_true(status->live && status->indexed);
+	assert_false(attr_find(type, SLICE("address"))->live);
+}
+
+static void
 types_live_on_their_bases(void **state)
 {
 	static const char *const platform[] = { "Organization", "Person" };
@@ -585,6 +596,7 @@ main(void)
 		cmocka_unit_test(attributes_are_found_by_path),
 		cmocka_unit_test(types_and_schemas_are_found),
 		cmocka_unit_test(what_is_hidden_has_no_name_for_clients),
+		cmocka_unit_test(what_is_made_when_read_is_marked),
 		cmocka_unit_test(types_live_on_their_bases),
 		cmocka_unit_test(references_that_are_made_know_their_parts),
 		cmocka_unit_test(published_schemas_tell_what_is_served),

@@ -429,6 +429,44 @@ class Rights(InvitationTest):
         self.refused(guest.at(first.key).get("/Users"), 404)
 
 
+class Lives(InvitationTest):
+    """What becomes of invitations when something becomes of the org."""
+
+    def mine(self, guest):
+        return [(item["organization"]["key"], item["organization"]["display"])
+                for item in guest.platform.get("/Invitations").json.get("Resources", [])]
+
+    def test_renamed_suspended_deleted(self):
+        owner, guest = self.person(), self.person()
+        door = self.company(owner)
+        made = self.invited(door, guest.address)
+        org = self.operator.find("/Organizations", f'key eq "{door.key}"')["Resources"][0]
+        renamed = f"{door.key}-now"
+        self.ok(self.operator.post(f"/Organizations/{org['id']}/.rename", {"key": renamed}))
+        self.patched(self.operator, f"/Organizations/{org['id']}",
+                     {"op": "replace", "path": "displayName", "value": "Another name"})
+        self.assertEqual(self.mine(guest), [(renamed, "Another name")])
+        self.ok(self.operator.post(f"/Organizations/{org['id']}/.suspend", {}))
+        self.assertEqual(self.mine(guest), [])
+        self.assertIn(self.accept_link(guest, made["link"]).status, (404, 409))
+        self.ok(self.operator.post(f"/Organizations/{org['id']}/.resume", {}))
+        self.assertEqual(self.mine(guest), [(renamed, "Another name")])
+        self.daemon.ctl("org", "delete", renamed, "--yes")
+        self.assertEqual(self.mine(guest), [])
+        self.refused(self.open_door.get(self.path(made["link"]), headers={"Accept": None}), 404)
+        self.refused(self.accept_link(guest, made["link"]), 404)
+
+    def test_nothing_is_left_of_an_org_that_is_removed(self):
+        owner, guest = self.person(), self.person()
+        door = self.company(owner)
+        made = [self.invited(door, guest.address), self.invited(door, kind="link")]
+        for one in made:
+            self.ok(self.operator.get(f"/Invitations/{one['id']}"))
+        self.daemon.ctl("org", "delete", door.key, "--now", "--yes")
+        for one in made:
+            self.refused(self.operator.get(f"/Invitations/{one['id']}"), 404)
+
+
 class Links(InvitationTest):
     def test_shared(self):
         owner, one, two, three = (self.person() for _ in range(4))
