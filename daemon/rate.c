@@ -156,7 +156,8 @@ rate_take(struct rate *r, const struct caller *c, int64_t now_us, int *retry_aft
 				     atomic_load_explicit(&r->token_burst, memory_order_relaxed),
 				     now_ns, &wait_ns))
 		goto refused;
-	if (org_rate > 0)
+	/* The platform is no org: who is there has little in common. */
+	if (org_rate > 0 && c->org != ORG_PLATFORM)
 		org = bucket_find(r, key_of(c->org, 0), now_ns);
 	if (org != NULL && !bucket_take(org, org_rate, org_burst, now_ns, &wait_ns)) {
 		if (token != NULL)

@@ -55,6 +55,8 @@ json_t *json_time(int64_t ticks);
 /* Begins the removal of a deleted org whose grace is over. */
 enum rc org_bury(
 	const struct control_options *o, uint32_t no, bool *buried, struct err *err) MUSTCHECK;
+/* The org's Role records become those of its model's present version. */
+enum rc org_follow_model(const struct control_options *o, uint32_t no, struct err *err) MUSTCHECK;
 /* Removes a deleted org's entries in steps until nothing is left; c may be NULL. */
 enum rc org_purge_all(
 	const struct control_options *o, uint32_t no, struct call *c, struct err *err) MUSTCHECK;

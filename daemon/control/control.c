@@ -104,54 +104,86 @@ accept_main(void *arg)
 	}
 }
 
-/* One look at all orgs: removes those whose grace is over, and goes on with removals that a stop
- * interrupted. Returns when the next one is due (ticks; 0: none waits). */
+static bool
+is_due(const struct org *org, int64_t now)
+{
+	return org->state == ORG_PURGING || (org->state == ORG_DELETED && org->delete_after <= now);
+}
+
+static bool
+has_old_model(const struct control *c, const struct org *org)
+{
+	const struct model *m = model_by_name(c->options.directory->models, slice_of(org->model));
+
+	return m != NULL && m->version != org->model_version;
+}
+
+static void
+org_remove(struct control *c, const struct org *org)
+{
+	struct err err = ERR_INIT;
+	bool go = org->state == ORG_PURGING;
+
+	if ((!go && org_bury(&c->options, org->no, &go, &err) != RC_OK) ||
+		(go && org_purge_all(&c->options, org->no, NULL, &err) != RC_OK))
+		log_event(LOG_ERROR, "org-removal-failed", LOG_STR("org", org->key),
+			LOG_STR("reason", err.detail));
+	else if (go)
+		log_event(LOG_INFO, "org-removed", LOG_STR("org", org->key));
+}
+
+static void
+org_update(struct control *c, const struct org *org)
+{
+	struct err err = ERR_INIT;
+
+	if (org_follow_model(&c->options, org->no, &err) != RC_OK)
+		log_event(LOG_ERROR, "org-model-not-followed", LOG_STR("org", org->key),
+			LOG_STR("reason", err.detail));
+}
+
+/* One look at all orgs: removes those whose grace is over, goes on with removals that a stop
+ * interrupted, and (first: of this start) shows those the roles of their model's present version.
+ * Returns when the next removal is due (ticks; 0: none waits). */
 static int64_t
-purge_look(struct control *c, struct txn *reader)
+look_at_orgs(struct control *c, struct txn *reader, bool first)
 {
 	struct org org = { .no = 0 };
 	struct err err = ERR_INIT;
 	int64_t next = 0, now;
 	uint32_t after = 0;
-	bool more = true, go;
+	bool more = true, due = false;
 
 	while (more && !c->stopping && reader_begin(reader, &err) == RC_OK) {
 		now = clock_ticks();
 		while ((more = org_next(reader, after, &org))) {
 			after = org.no;
-			if (org.state == ORG_PURGING ||
-				(org.state == ORG_DELETED && org.delete_after <= now))
+			if ((due = is_due(&org, now)) || (first && has_old_model(c, &org)))
 				break;
 			if (org.state == ORG_DELETED && (next == 0 || org.delete_after < next))
 				next = org.delete_after;
 		}
 		reader_end(reader);
-		if (!more)
-			break;
-		go = org.state == ORG_PURGING;
-		if ((!go && org_bury(&c->options, org.no, &go, &err) != RC_OK) ||
-			(go && org_purge_all(&c->options, org.no, NULL, &err) != RC_OK))
-			log_event(LOG_ERROR, "org-removal-failed", LOG_STR("org", org.key),
-				LOG_STR("reason", err.detail));
-		else if (go)
-			log_event(LOG_INFO, "org-removed", LOG_STR("org", org.key));
+		if (more && due)
+			org_remove(c, &org);
+		else if (more)
+			org_update(c, &org);
 	}
 	return next;
 }
 
 static void *
-purge_main(void *arg)
+care_main(void *arg)
 {
 	struct control *c = arg;
 	struct txn *reader = reader_new(c->options.store);
-	uint64_t epoch = UINT64_MAX;
-	int64_t next = 0;
+	uint64_t seen = store_departures(c->options.store);
+	int64_t next = look_at_orgs(c, reader, true);
 
 	while (!c->stopping) {
-		/* Orgs change seldom: no look is taken unless one did, or one is due. */
-		if (epoch != store_epoch(c->options.store) || (next != 0 && next <= clock_ticks())) {
-			epoch = store_epoch(c->options.store);
-			next = purge_look(c, reader);
+		if (seen != store_departures(c->options.store) || (next != 0 && next <= clock_ticks())) {
+			seen = store_departures(c->options.store);
+			next = look_at_orgs(c, reader, false);
 		}
 		for (int i = 0; i < 10 && !c->stopping; i++)
 			(void)usleep(100000);
@@ -211,7 +243,7 @@ control_new(const struct control_options *options, struct control **out, struct 
 		free(c);
 		return fail(err, RC_INTERNAL, "", "the control thread can't be started");
 	}
-	c->purging = pthread_create(&c->purger, NULL, purge_main, c) == 0;
+	c->purging = pthread_create(&c->purger, NULL, care_main, c) == 0;
 	*out = c;
 	return RC_OK;
 }

@@ -249,7 +249,7 @@ command_org_delete(struct call *c, struct err *err)
 
 /* ---- Those whose grace is over ---- */
 
-struct bury_job {
+struct bury_job { /* also of org_follow_model() */
 	struct write_job job;
 	const struct directory *directory;
 	uint32_t org;
@@ -274,4 +274,22 @@ org_bury(const struct control_options *o, uint32_t no, bool *buried, struct err 
 
 	*buried = rc == RC_OK && b.buried;
 	return rc;
+}
+
+static enum rc
+follow_step(struct write_job *job, struct txn *t, struct err *err)
+{
+	struct bury_job *b = (struct bury_job *)job;
+
+	(void)err;
+	organization_follow_model(b->directory, t, b->org, clock_ticks());
+	return txn_rc(t);
+}
+
+enum rc
+org_follow_model(const struct control_options *o, uint32_t no, struct err *err)
+{
+	struct bury_job b = { .directory = o->directory, .org = no };
+
+	return committer_run(o->committer, follow_step, &b.job, err);
 }

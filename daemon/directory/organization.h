@@ -66,6 +66,9 @@ enum rc org_take_over(const struct deed *x, struct org *org, struct err *err) MU
  * ORG_PURGING; the rest is org_purge()'s. false: it is not (any more) to be removed. */
 bool organization_bury(const struct directory *d, struct txn *t, uint32_t org, int64_t now);
 
+/* A newer version of its model came with this start: the org's Role records follow. */
+void organization_follow_model(const struct directory *d, struct txn *t, uint32_t org, int64_t now);
+
 /* ---- What records of an org stand for in the store ---- */
 
 bool connection_of_row(

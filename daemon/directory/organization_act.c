@@ -4,6 +4,7 @@
 #include "daemon/directory/form.h"
 #include "daemon/directory/invitation.h"
 #include "daemon/directory/names.h"
+#include "daemon/directory/org_roles.h"
 #include "daemon/directory/organization.h"
 #include "daemon/directory/platform.h"
 
@@ -374,4 +375,35 @@ organization_bury(const struct directory *d, struct txn *t, uint32_t no, int64_t
 	}
 	arena_free(x.arena);
 	return over;
+}
+
+void
+organization_follow_model(const struct directory *d, struct txn *t, uint32_t no, int64_t now)
+{
+	const struct writer w = { .actor = { .door = DOOR_CONTROL,
+					  .kind = ACTOR_SYSTEM,
+					  .now = now,
+					  .action = "organization.model" } };
+	struct deed x = { .d = d, .o = orgtx_open(t, ORG_PLATFORM), .w = &w, .arena = arena_new() };
+	const struct model *m;
+	struct node *root;
+	struct record r;
+	struct org org;
+
+	if (!org_by_no(t, no, &org) || org.state == ORG_PURGING ||
+		(m = model_by_name(d->models, slice_of(org.model))) == NULL ||
+		m->version == org.model_version)
+		goto out;
+	org.model_version = m->version;
+	org_put(t, &org);
+	if (record_get(x.o, org.row, &r) && (root = deed_tree(&x, &r)) != NULL) {
+		tree_set_i64(x.arena, root, d->at.org_model_version, m->version);
+		deed_replace(&x, org.row, root, change_begin(x.o, &w.actor));
+		change_end(x.o);
+	}
+	x.o = orgtx_open(t, no);
+	org_roles_put(&x, m, change_begin(x.o, &w.actor));
+	change_end(x.o);
+out:
+	arena_free(x.arena);
 }

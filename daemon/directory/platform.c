@@ -42,17 +42,22 @@ gate_find(uint8_t type, enum verb verb)
 	return NULL;
 }
 
-bool
-service_has(const struct subject *s, struct slice right)
+/* The permissions that the caller's token names; false when it names none. */
+static bool
+token_names(const struct subject *s, struct slice **names, size_t *n)
 {
-	struct slice *names;
 	struct record r;
-	size_t n;
 
-	if (s->caller != CALLER_SERVICE || s->token_row == 0 ||
-		!record_get(orgtx_open(orgtx_txn(s->o), ORG_PLATFORM), s->token_row, &r))
-		return false;
-	n = record_texts(s->arena, s->d->schema, &r, s->d->at.token_permissions, &names);
+	*n = 0;
+	if (s->token_row != 0 &&
+		record_get(orgtx_open(orgtx_txn(s->o), ORG_PLATFORM), s->token_row, &r))
+		*n = record_texts(s->arena, s->d->schema, &r, s->d->at.token_permissions, names);
+	return *n > 0;
+}
+
+static bool
+names_right(const struct slice *names, size_t n, struct slice right)
+{
 	for (size_t i = 0; i < n; i++) {
 		struct slice name = names[i];
 
@@ -62,6 +67,30 @@ service_has(const struct subject *s, struct slice right)
 			return true;
 	}
 	return false;
+}
+
+bool
+service_has(const struct subject *s, struct slice right)
+{
+	struct slice *names;
+	size_t n;
+
+	return s->caller == CALLER_SERVICE && token_names(s, &names, &n) &&
+	       names_right(names, n, right);
+}
+
+/* A personal token that is limited does on the platform what it names, and no more. Looking at one's own is
+ * always allowed; what is done to an org is asked again in that org, within the same limits. */
+static bool
+within_token(const struct subject *s, const struct gate *g)
+{
+	struct slice *names;
+	size_t n;
+
+	if (g->verb == VERB_VIEW || (g->type == TYPE_ORGANIZATION && g->verb != VERB_CREATE) ||
+		!token_names(s, &names, &n))
+		return true;
+	return names_right(names, n, g->right != NULL ? slice_of(g->right) : SLICE("*"));
 }
 
 static bool
@@ -79,7 +108,7 @@ passes(const struct subject *s, const struct gate *g, uint64_t row, const struct
 		return true;
 	if (s->caller == CALLER_SERVICE)
 		return g->right != NULL && service_has(s, slice_of(g->right));
-	return s->caller == CALLER_PERSON &&
+	return s->caller == CALLER_PERSON && within_token(s, g) &&
 		(g->person == PERSON_ANY || (g->person == PERSON_OWN && r != NULL && is_own(s, row, r)));
 }
 
@@ -115,7 +144,8 @@ platform_require(const struct subject *s, uint8_t type, enum verb verb, struct s
 	(void)part;
 	if (s->all || (g != NULL && passes(s, g, row, r)))
 		return RC_OK;
-	if (s->caller == CALLER_SERVICE && g != NULL && g->right != NULL)
+	if (g != NULL && g->right != NULL &&
+		(s->caller == CALLER_SERVICE || (s->caller == CALLER_PERSON && !within_token(s, g))))
 		return fail(err, RC_FORBIDDEN, "", "the permission \"%s\" is missing in this token", g->right);
 	return fail(err, RC_FORBIDDEN, "", "this token may not %s this %.*s", verbs[verb], SLICE_ARG(name));
 }

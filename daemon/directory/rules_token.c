@@ -42,7 +42,7 @@ on_platform(const struct deed *x)
 
 /* ---- The gate ---- */
 
-/* A new one is taken for one's own at the gate; check() asks again when it is not. */
+/* A new one is taken for one's own at the gate; check() refuses it when it is not. */
 static bool
 own(const struct subject *s, uint64_t row, const struct record *r)
 {
@@ -250,12 +250,10 @@ check_maker(struct deed *x, size_t kind, uint64_t owner, struct err *err)
 				"what a connection may is not limited by its tokens");
 		return RC_OK;
 	case TOKEN_KEY:
+		/* With another's key one would act as them: as one who manages roles that one does not. */
 		self = x->by != NULL && owner == x->by->member;
-		if (!all && !self &&
-			(rc = operation_require(x->by,
-				 operation_find(TYPE_TOKEN, VERB_CREATE, SLICE("key")), 0, false, err)) !=
-				RC_OK)
-			return rc;
+		if (!all && !self)
+			return fail(err, RC_FORBIDDEN, "owner", "a member makes keys of their own only");
 		return check_key_permissions(x, self, err);
 	case TOKEN_PERSONAL:
 		if (caller == CALLER_PERSON && owner != x->by->person)
@@ -437,6 +435,16 @@ check_edit(struct deed *x, struct plan *p, struct err *err)
 	return take_label(x, &p->token, err);
 }
 
+/* Products end tokens of people, not those of operators and of other products. */
+static enum rc
+check_delete(const struct deed *x, struct err *err)
+{
+	if (!on_platform(x) || x->by == NULL || x->by->caller != CALLER_SERVICE ||
+		slice_eq(record_text(x->d->schema, x->old, x->d->at.token_kind), SLICE("personal")))
+		return RC_OK;
+	return fail(err, RC_FORBIDDEN, "", "only an operator may end this token");
+}
+
 static enum rc
 check(struct deed *x, struct err *err)
 {
@@ -446,7 +454,7 @@ check(struct deed *x, struct err *err)
 	if (x->verb == VERB_CREATE)
 		return check_create(x, p, err);
 	if (x->verb == VERB_DELETE)
-		return RC_OK;
+		return check_delete(x, err);
 	if (!token_of_record(x->d, x->o, x->old, &p->token))
 		return fail(err, RC_INTERNAL, "", "the token of this record is not there");
 	return check_edit(x, p, err);

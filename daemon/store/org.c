@@ -233,6 +233,7 @@ org_put(struct txn *t, const struct org *org)
 	wr_text(&b, org->model);
 	wr_text(&b, org->key);
 	wr_text(&b, org->name);
+	t->org_departs = t->org_departs || org->state >= ORG_DELETED;
 	txn_put(t, TAB_ORG, key, sizeof(key), b.p, b.len);
 	buf_release(&b);
 	txn_entry_changed(t);

@@ -99,6 +99,8 @@ enum rc txn_rc(const struct txn *t);
 /* Counts changes of what decides who gets in (orgs, connections, tokens; not the times of last use): it rises when such a change
  * is made in a transaction and again after its commit. Who keeps what was read must look again when it rose; thread-safe. */
 uint64_t store_epoch(const struct store *s);
+/* Counts commits that put an org on its way out (ORG_DELETED, ORG_PURGING): who removes them looks when it rose. */
+uint64_t store_departures(const struct store *s);
 
 /* ---- Organisations, connections, tokens (platform level) ---- */
 

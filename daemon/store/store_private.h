@@ -74,6 +74,7 @@ struct store {
 	uint8_t secret[STORE_SECRET];
 
 	_Atomic uint64_t epoch; /* store_epoch() */
+	_Atomic uint64_t departures;
 
 	/* Held while a write transaction is open or the map changes. */
 	pthread_mutex_t write_lock;
@@ -151,6 +152,7 @@ struct txn {
 	struct index_walk *walks;
 	uint64_t writes;
 	bool mail_put;      /* something was put into the outbox */
+	bool org_departs;
 	bool entry_changed; /* who gets in: the epoch rises again after the commit */
 	struct buf changes; /* the entry of the open change */
 	struct buf rows;    /* where in it the records are: struct journal_row */

@@ -202,7 +202,7 @@ writer_begin(struct txn *t)
 	int rc;
 
 	t->rc = 0;
-	t->entry_changed = false;
+	t->entry_changed = t->org_departs = false;
 	while ((rc = mdb_txn_begin(t->s->env, NULL, 0, &t->mdb)) == MDB_MAP_RESIZED) {
 		if ((rc = store_adopt_map(t->s)) != 0)
 			break;
@@ -226,6 +226,8 @@ writer_commit(struct txn *t)
 	rc = full_disk_or(mdb_txn_commit(mdb));
 	if (t->entry_changed)
 		(void)atomic_fetch_add(&t->s->epoch, 1);
+	if (t->org_departs)
+		(void)atomic_fetch_add(&t->s->departures, 1);
 	return rc;
 }
 
@@ -236,6 +238,12 @@ txn_entry_changed(struct txn *t)
 {
 	t->entry_changed = true;
 	(void)atomic_fetch_add(&t->s->epoch, 1);
+}
+
+uint64_t
+store_departures(const struct store *s)
+{
+	return atomic_load(&s->departures);
 }
 
 uint64_t

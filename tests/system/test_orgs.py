@@ -4,7 +4,7 @@ import json
 import time
 import unittest
 
-from harness import PATCH, USER, Api, CtlError, Daemon, SystemTest, certificate, main
+from harness import ROOT, USER, Api, CtlError, Daemon, SystemTest, certificate, main
 
 CORE = "urn:rosterd:scim:schemas:core:1.0:"
 MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
@@ -281,6 +281,12 @@ class Keys(OrgTest):
         use = self.platform(limited["token"])
         self.is_status(use.post("/Tokens", {"schemas": [TOKEN]}), 403)
         self.is_status(use.patch("/Tokens/" + limited["id"], {"op": "remove", "path": "permissions"}), 403)
+        self.is_status(use.patch("/People/" + ada["id"], {"op": "replace", "path": "displayName", "value": "x"}),
+                       403, "people.edit")
+        self.is_status(use.delete("/People/" + ada["id"]), 403, "people.delete")
+        self.is_status(use.post("/Organizations", {"schemas": [ORGANIZATION], "key": self.name("x")}), 403,
+                       "organizations.create")
+        self.assertEqual(use.get("/People").ids, [ada["id"]])
         for kind in ("operator", "service"):
             self.assertIn(client.post("/Tokens", {"schemas": [TOKEN], "kind": kind}).status, (400, 403))
         other, _ = self.person("bob")
@@ -289,6 +295,8 @@ class Keys(OrgTest):
         inside = self.at(made["key"], limited["token"])
         self.ok(inside.get("/Users"))
         self.is_status(inside.post("/Users", {"schemas": [USER], "userName": "x"}), 403)
+        self.is_status(use.post(f"/Organizations/{made['id']}/.rename", {"key": self.name("x")}), 403, "org.rename")
+        self.is_status(use.delete(f"/Organizations/{made['id']}?confirm=1"), 403, "org.delete")
 
     def test_keys_die_with_the_membership(self):
         _, owner = self.person()
@@ -365,6 +373,22 @@ class Services(OrgTest):
         listed = {t["label"]: t for t in self.daemon.ctl("token", "list", "platform")}
         self.daemon.ctl("token", "revoke", "platform", str(listed["shop"]["number"]))
         self.assertEqual(self.at(moved, token).get("/Users").status, 401)
+
+    def test_a_product_that_signs_people_in(self):
+        service = self.platform(self.daemon.ctl("token", "create", "--service", "--orgs", "*", "--permissions",
+                                                "people.create,people.view,people.tokens")["token"])
+        made = self.created(service.post("/People", {"schemas": [PERSON], "userName": self.name("signed")}))
+        token = self.created(service.post("/Tokens", {"schemas": [TOKEN], "owner": {"value": made["id"]}}))
+        self.ok(self.platform(token["token"]).get("/People/" + made["id"]))
+        for kind in ("operator", "service"):
+            self.is_status(service.post("/Tokens", {"schemas": [TOKEN], "kind": kind, "organizations": ["*"],
+                                                    "permissions": ["*"]}), 403)
+        operators = self.operator().find("/Tokens", 'kind eq "operator"').ids
+        self.is_status(service.delete("/Tokens/" + operators[0]), 403)
+        self.assertEqual(service.delete("/Tokens/" + token["id"]).status, 204)
+        self.assertEqual(self.platform(token["token"]).get("/People").status, 401)
+        self.is_status(service.patch("/People/" + made["id"], {"op": "replace", "path": "active", "value": False}),
+                       403, "people.edit")
 
     def test_operators_everywhere(self):
         _, client = self.person()
@@ -579,6 +603,44 @@ class Personal(OrgTest):
 
 
 class Start(unittest.TestCase):
+    def test_a_new_version_of_a_model_is_followed(self):
+        model = json.loads((ROOT / "tests/models/school.json").read_text())
+        daemon = Daemon()
+        path = daemon.folder / "school.json"
+        daemon.extra = {"org.models": [str(path)]}
+        daemon.write_config()
+
+        def roles():
+            operator = daemon.ctl("token", "create", "--operator")["token"]
+            org = Api(f"{daemon.url}/orgs/hill/scim/v2", operator, cafile=certificate()[0])
+            return {r["name"]: r["displayName"] for r in org.everything("/Roles")}
+        try:
+            path.write_text(json.dumps(model))
+            daemon.start()
+            daemon.ctl("org", "create", "hill", "--model", "school")
+            before = roles()
+            daemon.end()
+            model["version"] += 1
+            model["assignments"]["janitor"] = {"title": "Janitor", "description": "Has the keys.",
+                                               "permissions": ["workspace.view"]}
+            model["roles"]["org"]["guardian"]["title"] = "Parent"
+            path.write_text(json.dumps(model))
+            daemon.start()
+            began = time.monotonic()
+            while daemon.ctl("org", "show", "hill")["modelVersion"] != model["version"]:
+                self.assertLess(time.monotonic() - began, 20)
+                time.sleep(0.1)
+            self.assertEqual(roles(), {**before, "assignment/janitor": "Janitor", "org/guardian": "Parent"})
+            self.assertEqual(daemon.verify(), "")
+            daemon.end()
+            path.write_text("{}")
+            with self.assertRaises(AssertionError) as refused:
+                daemon.start()
+            self.assertIn("school.json", str(refused.exception))
+            daemon.process = None
+        finally:
+            daemon.remove()
+
     def test_a_personal_model_that_is_none_is_refused(self):
         for name in ("nonsense", "lab"):
             daemon = Daemon({"org.personal_model": name})
