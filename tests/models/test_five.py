@@ -164,7 +164,7 @@ class Five(LivingTest):
         tries = [self.post("Assignment", principal={"value": me}, role=f"org/{strong}"),
                  self.post("Invitation", kind="email", address="x@guests.test", role=f"org/{strong}"),
                  self.post("Role", name="org/mine", permissions=["*"]),
-                 self.post("Token", kind="key", owner={"value": self.owner_of(org)}, permissions=["org.delete"])]
+                 self.post("Token", kind="key", owner={"value": self.owner_of(org)}, permissions=["org.transfer"])]
         for method, path, body in tries:
             reply = org.send(actor, method, path, body)
             self.assertIn(reply.status, (400, 403), f"{weak}: {body}: {reply}")

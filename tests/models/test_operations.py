@@ -74,11 +74,19 @@ class Scene:
         return user
 
     def make_custom(self):
+        """A role of the org's own; None where the model has none."""
+        if "org" not in self.org.plain.model.data.get("customRoles", []):
+            return None
         name = self.test.name("org/r")
         made = self.org.operate("POST", "/Roles", {
             "schemas": [OURS + "Role"], "name": name, "permissions": ["org.view"]})
         self.org.plain.apply(None, "role_create", made["id"], path=name, patterns=["org.view"])
         return name
+
+    def beside(self):
+        """What is held beside the role in the org."""
+        return self.thing("custom") or next(path for path, data in self.org.plain.model.roles.items()
+                                            if path.startswith("assignment/") and not data.get("required"))
 
     def make_mapped(self):
         made = self.org.send(self.org.connection, "POST", "/Groups", {
@@ -89,18 +97,19 @@ class Scene:
         return made["id"]
 
     def low(self, scope):
-        """A role that is given in such a scope: one without a limit of holders, not the default where that is held anyway."""
-        paths = [path for path, data in self.org.plain.model.roles.items()
-                 if path.startswith(scope + "/") and not data.get("holders")]
-        others = [path for path in paths if path != self.org.plain.default("org")]
-        return (others or paths or [f"{scope}/none"])[0] if scope == "org" else self.org.plain.default(scope) or f"{scope}/none"
+        """A role that is given in such a scope; in the org another one than the default, and rather one that anyone can be without."""
+        if scope != "org":
+            return self.org.plain.default(scope) or f"{scope}/none"
+        roles = [(bool(data.get("holders")), path) for path, data in self.org.plain.model.roles.items()
+                 if path.startswith("org/") and "max" not in data.get("holders", {}) and not data.get("default")]
+        return min(roles)[1]
 
     def held(self, kind):
         """An assignment of that kind which somebody else has; None when the model has none."""
         if kind == "org":
             return self.org.assign(self.org.make("user"), self.low("org"))
         if kind == "assignment":
-            return self.org.assign(self.thing("user"), self.thing("custom"))
+            return self.org.assign(self.thing("user"), self.beside())
         if self.low(kind).endswith("/none"):
             return None
         if kind == "team":
@@ -262,7 +271,8 @@ def _(s):
 
 @drives("User.claim")
 def _(s):
-    s.ask("POST", "/Users/.claim", {}, also={400, 403, 404, 409})
+    """Nobody waits under an address of theirs."""
+    s.ask("POST", "/Organizations/.claim", {"key": s.org.key}, base="platform", also={404, 409})
 
 
 # ---- Teams ----
@@ -344,7 +354,8 @@ tree("project")
 
 @drives("Role.view")
 def _(s):
-    s.do("role_view", "GET", f"/Roles/{s.org.plain.role_ids[s.thing('custom')]}")
+    custom = s.thing("custom")
+    s.do("role_view", "GET", f"/Roles/{s.org.plain.role_ids[custom] if custom else s.org.listed('/Roles')[0]['id']}")
 
 
 @drives("Role.create")
@@ -357,6 +368,8 @@ def _(s):
 @drives("Role.edit")
 def _(s):
     path = s.thing("custom")
+    if not path:
+        return
     patterns = ["org.view", "own:member.view"]
     s.do("role_edit", "PATCH", f"/Roles/{s.org.plain.role_ids[path]}", replaced("permissions", patterns),
          path=path, patterns=patterns)
@@ -366,6 +379,8 @@ def _(s):
 @drives("Role.delete")
 def _(s):
     path = s.make_custom()
+    if not path:
+        return
     s.do("role_delete", "DELETE", f"/Roles/{s.org.plain.role_ids[path]}", path=path)
 
 
@@ -396,7 +411,7 @@ def assigned(kind):
             principal = s.org.make("user")
         if kind == "team":
             principal = s.thing("teammate")
-        role = s.thing("custom") if kind == "assignment" else s.low(kind)
+        role = s.beside() if kind == "assignment" else s.low(kind)
         assign(s, principal, role, scope)
         if kind == "team":
             s.spend("teammate")

@@ -347,9 +347,9 @@ class Random(LivingTest):
                 self.come(org, person, rng)
 
     def come(self, org, person, rng):
-        roles = org.plain.model.roles
-        org.join(person, rng.choice([role for role in roles if role.startswith("org/")
-                                     and "max" not in roles[role].get("holders", {})]))
+        roles = [role for role, data in org.plain.model.roles.items()
+                 if role.startswith("org/") and "max" not in data.get("holders", {})]
+        org.join(person, roles[0] if rng.random() < 0.4 else rng.choice(roles))
 
     def refill(self, orgs, people, rng):
         """Who was removed comes back, so that somebody is left to act."""

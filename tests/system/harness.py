@@ -473,11 +473,11 @@ class Daemon:
             raise AssertionError(f"no token in {answer}")
         return token
 
-    def org(self, dialect="tolerant", key=None):
-        """A fresh organisation with one connection."""
+    def org(self, dialect="tolerant", key=None, options=()):
+        """A fresh organisation with one connection. options: more for `rosterctl org create`."""
         self.orgs += 1
         key = key or f"org{self.orgs}"
-        self.ctl("org", "create", key)
+        self.ctl("org", "create", key, *options)
         return Org(self, key, "main", self.connect(key, "main", dialect))
 
     def verify(self):

@@ -1,4 +1,4 @@
-"""The transcripts of identity providers (tests/idp), each against the same fresh tolerant org, twice in a row."""
+"""The transcripts of identity providers (tests/idp), each against the same fresh tolerant org, twice in a row; and in orgs of each role model."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ import unittest
 from harness import ROOT, SystemTest, certificate, main
 
 TRANSCRIPTS = sorted((ROOT / "tests/idp/transcripts").glob("*.json"))
+MODELS = sorted(path.stem for path in (ROOT / "schema/models").glob("*.json"))
 
 
 class Transcripts(SystemTest):
@@ -31,6 +32,21 @@ class Transcripts(SystemTest):
             self.assertEqual(self.left(org), [], f"left behind by turn {turn}")
         self.assertEqual(self.daemon.verify(), "")
 
+    def in_model(self, model):
+        """In an org that has nobody; then in one with an owner, whom the transcripts count (what they expect there does not
+        fit) and do not change."""
+        org = self.daemon.org("tolerant", model, ["--model", model])
+        self.judged(org, TRANSCRIPTS)
+        self.assertEqual(self.left(org), [])
+        self.daemon.ctl("person", "create", f"owner-of-{model}")
+        org = self.daemon.org("tolerant", model + "-owned", ["--model", model, "--owner", f"owner-of-{model}"])
+        before = org.everything("/Users")
+        self.assertEqual(len(before), 1)
+        self.play(org, TRANSCRIPTS)
+        self.assertEqual(org.everything("/Users"), before)
+        self.assertEqual(org.everything("/Groups"), [])
+        self.assertEqual(self.daemon.verify(), "")
+
     def test_the_runner_can_fail(self):
         """With a wrong token everything fails."""
         org = self.org("tolerant")
@@ -46,6 +62,16 @@ def each(path):
     test.__doc__ = f"{path.name} alone"
     return test
 
+
+def in_each(model):
+    def test(self):
+        self.in_model(model)
+    test.__doc__ = f"all of them in an org of the model {model}"
+    return test
+
+
+for model in MODELS:
+    setattr(Transcripts, "test_in_model_" + model, in_each(model))
 
 for transcript in TRANSCRIPTS:
     setattr(Transcripts, "test_" + transcript.stem.replace("-", "_"), each(transcript))
