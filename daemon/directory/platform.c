@@ -149,3 +149,16 @@ platform_require(const struct subject *s, uint8_t type, enum verb verb, struct s
 		return fail(err, RC_FORBIDDEN, "", "the permission \"%s\" is missing in this token", g->right);
 	return fail(err, RC_FORBIDDEN, "", "this token may not %s this %.*s", verbs[verb], SLICE_ARG(name));
 }
+
+enum rc
+platform_require_person(const struct subject *s, uint8_t type, enum verb verb, struct err *err)
+{
+	const struct gate *g = gate_find(type, verb);
+
+	if (s->caller != CALLER_PERSON || g == NULL || g->person == PERSON_NOT)
+		return fail(err, RC_FORBIDDEN, "", "only a person can do this: with a personal token");
+	if (within_token(s, g))
+		return RC_OK;
+	return fail(err, RC_FORBIDDEN, "", "the permission \"%s\" is missing in this token",
+		g->right != NULL ? g->right : "*");
+}

@@ -13,6 +13,11 @@ bool platform_sees(const struct subject *s, uint64_t row, const struct record *r
 enum rc platform_require(const struct subject *s, uint8_t type, enum verb verb, struct slice part,
 	uint64_t row, const struct record *r, struct err *err) MUSTCHECK;
 
+/* What a person does that needs no row of their own (by a link): FORBIDDEN when the token is none of a
+ * person's, or is limited to other things. */
+enum rc platform_require_person(
+	const struct subject *s, uint8_t type, enum verb verb, struct err *err) MUSTCHECK;
+
 /* Whether a service's token names a right of the platform: "people.create". */
 bool service_has(const struct subject *s, struct slice right);
 

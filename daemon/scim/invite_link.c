@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/directory/invitation.h"
+#include "daemon/directory/platform.h"
 #include "daemon/scim/edit.h"
 #include "schema/text.h"
 
@@ -193,11 +194,14 @@ accept_run(struct write *w, struct orgtx *o, struct err *err)
 	struct request *rq = w->rq;
 	const struct directory *d = &rq->scim->directory;
 	struct writer who = writer_of(rq, o);
+	struct subject by;
 	uint64_t copy;
 	enum rc rc;
 
 	who.actor.action = "invitation.accept";
-	if ((rc = invitation_by_secret(d, orgtx_txn(o), rq->arena, l->secret, &copy, err)) != RC_OK)
+	if ((rc = subject_load(d, o, rq->arena, &rq->caller, rq->now, &by, err)) != RC_OK ||
+		(rc = platform_require_person(&by, TYPE_INVITATION, VERB_ACTION, err)) != RC_OK ||
+		(rc = invitation_by_secret(d, orgtx_txn(o), rq->arena, l->secret, &copy, err)) != RC_OK)
 		return rc;
 	return invitation_accept(d, orgtx_txn(o), &who, rq->arena, copy, rq->caller.person, true, &l->joined, err);
 }
@@ -226,8 +230,6 @@ accept(struct request *rq, struct link *l, struct err *err)
 
 	if (rc != RC_OK)
 		return rc;
-	if (rq->caller.kind != CALLER_PERSON)
-		return fail(err, RC_FORBIDDEN, "", "only a person can accept an invitation: with a personal token");
 	l->write.prepare = accept_prepare;
 	l->write.run = accept_run;
 	l->write.reply = accept_reply;

@@ -501,6 +501,15 @@ class Links(InvitationTest):
         reply = Api(self.daemon.url, self.operator.token, cafile=certificate()[0]).post(self.path(made["link"]) + "/accept", {})
         self.assertEqual(reply.status, 403, reply)
 
+    def test_a_limited_token_does_not_join(self):
+        guest = self.person()
+        limited = find_member(self.daemon.ctl("person", "token", guest.name, "--permissions", "member.view"), ("token",))
+        made = self.invited(self.company(self.person()), guest.address)
+        narrow = Person(self, guest.name, guest.address, limited)
+        self.forbidden(self.accept_link(narrow, made["link"]), "missing in this token")
+        self.refused(self.accept(narrow, made), 403)
+        self.ok(self.accept(guest, made))
+
 
 class Seats(InvitationTest):
     def test_seats_are_counted_when_inviting(self):
