@@ -215,6 +215,140 @@ orgs_connections_and_tokens_are_kept(void **state)
 	place_close(&p);
 }
 
+/* ---- Keys of orgs ---- */
+
+static enum rc
+make_fields(struct txn *t, void *arg, struct err *err)
+{
+	struct place *p = arg;
+	struct org org;
+
+	(void)err;
+	org_init(&org);
+	org.kind = ORG_PERSONAL;
+	org.row = 77;
+	org.delete_after = -5;
+	org.model_version = 9;
+	org.connections_manage_guarded = true;
+	org.limits[LIMIT_REQUESTS] = 12;
+	memcpy(org.key, "first", 6);
+	memcpy(org.model, "standard", 9);
+	assert_int_equal(org_next_number(t), 1);
+	org_create(t, &org);
+	assert_int_equal(org.no, 1);
+	p->orgs[0] = org.no;
+	org_rename(t, &org, SLICE("second"), 1000);
+	org_rename(t, &org, SLICE("third"), 2000);
+	org_rename(t, &org, SLICE("first"), 3000); /* its own former one */
+	org_rename(t, &org, SLICE("fourth"), 0);   /* which leaves none behind */
+	return RC_OK;
+}
+
+static void
+check_keys(struct place *p, struct txn *t)
+{
+	char key[ORG_KEY_MAX + 1] = "";
+	struct org org;
+	int64_t until;
+
+	assert_true(org_by_key(t, SLICE("fourth"), &org));
+	assert_int_equal(org.kind, ORG_PERSONAL);
+	assert_int_equal(org.row, 77);
+	assert_int_equal(org.delete_after, -5);
+	assert_int_equal(org.model_version, 9);
+	assert_true(org.connections_manage_guarded);
+	assert_false(org.external_invitations);
+	assert_int_equal(org.limits[LIMIT_REQUESTS], 12);
+	assert_true(org.limits[LIMIT_MEMBERS] == UINT64_MAX);
+	assert_string_equal(org.model, "standard");
+	assert_false(org_by_key(t, SLICE("second"), &org));
+	assert_true(org_by_former_key(t, SLICE("second"), &org, &until));
+	assert_int_equal(org.no, p->orgs[0]);
+	assert_int_equal(until, 2000);
+	assert_true(org_had_key(t, org.no, SLICE("third"), &until));
+	assert_int_equal(until, 3000);
+	assert_false(org_had_key(t, org.no + 1, SLICE("third"), &until));
+	assert_false(org_by_former_key(t, SLICE("first"), &org, &until));
+	assert_false(org_by_former_key(t, SLICE("fourth"), &org, &until));
+	assert_true(org_former_key_next(t, p->orgs[0], key, &until));
+	assert_string_equal(key, "second");
+	assert_true(org_former_key_next(t, p->orgs[0], key, &until));
+	assert_string_equal(key, "third");
+	assert_false(org_former_key_next(t, p->orgs[0], key, &until));
+}
+
+static enum rc
+take_former(struct txn *t, void *arg, struct err *err)
+{
+	struct org org;
+
+	(void)arg;
+	(void)err;
+	org_init(&org);
+	memcpy(org.key, "second", 7);
+	org_create(t, &org);
+	return RC_OK;
+}
+
+static enum rc
+purge_first(struct txn *t, void *arg, struct err *err)
+{
+	struct place *p = arg;
+
+	(void)err;
+	assert_true(org_purge(t, p->orgs[0], 100000));
+	return RC_OK;
+}
+
+static void
+check_taken(struct place *p, struct txn *t)
+{
+	struct org org;
+	int64_t until;
+
+	assert_true(org_by_key(t, SLICE("second"), &org));
+	assert_int_not_equal(org.no, p->orgs[0]);
+	assert_false(org_had_key(t, p->orgs[0], SLICE("second"), &until));
+	assert_true(org_had_key(t, p->orgs[0], SLICE("third"), &until));
+}
+
+static void
+check_let_go(struct place *p, struct txn *t)
+{
+	struct org org;
+	int64_t until;
+
+	(void)p;
+	assert_true(org_by_key(t, SLICE("second"), &org));
+	assert_false(org_by_key(t, SLICE("fourth"), &org));
+	assert_false(org_by_former_key(t, SLICE("third"), &org, &until));
+}
+
+static void
+keys_lead_to_their_org_and_former_ones_do(void **state)
+{
+	struct verify_result r;
+	struct err err = ERR_INIT;
+	struct place p;
+	uint64_t before;
+
+	(void)state;
+	place_open(&p);
+	before = store_epoch(p.s);
+	write_ok(&p, make_fields);
+	assert_true(store_epoch(p.s) > before);
+	read_with(&p, check_keys);
+	write_ok(&p, take_former);
+	read_with(&p, check_taken);
+	assert_int_equal(store_verify(p.s, NULL, &r, &err), RC_OK);
+	assert_int_equal(r.problems, 0);
+	write_ok(&p, purge_first);
+	read_with(&p, check_let_go);
+	assert_int_equal(store_verify(p.s, NULL, &r, &err), RC_OK);
+	assert_int_equal(r.problems, 0);
+	place_close(&p);
+}
+
 /* ---- Isolation and removal ---- */
 
 static uint64_t
@@ -514,6 +648,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(orgs_connections_and_tokens_are_kept),
+		cmocka_unit_test(keys_lead_to_their_org_and_former_ones_do),
 		cmocka_unit_test(a_deleted_org_goes_in_steps_and_leaves_nothing),
 		cmocka_unit_test(a_newer_format_is_refused_with_both_numbers),
 		cmocka_unit_test(what_is_no_store_is_refused),
