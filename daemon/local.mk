@@ -49,6 +49,7 @@ libdaemon_a_SOURCES = \
 	daemon/control/call.c daemon/control/call.h \
 	daemon/control/care.c \
 	daemon/control/change.c daemon/control/change.h \
+	daemon/control/migrate.c \
 	daemon/control/orgs.c \
 	daemon/control/people.c \
 	daemon/control/tokens.c \

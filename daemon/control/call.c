@@ -278,6 +278,7 @@ const struct command control_commands[] = {
 	{ "org show", command_org_show, NEEDS_STORE },
 	{ "org suspend", command_org_suspend, NEEDS_STORE },
 	{ "org resume", command_org_resume, NEEDS_STORE },
+	{ "org migrate-model", command_org_migrate_model, NEEDS_STORE },
 	{ "org rename", command_org_rename, NEEDS_STORE },
 	{ "org delete", command_org_delete, NEEDS_STORE },
 	{ "org restore", command_org_restore, NEEDS_STORE },

@@ -65,7 +65,8 @@ command_run command_status, command_reload, command_backup, command_restore, com
 	command_export, command_import;
 command_run command_audit_list, command_audit_export, command_audit_head, command_audit_verify;
 command_run command_org_create, command_org_list, command_org_show, command_org_suspend,
-	command_org_resume, command_org_rename, command_org_delete, command_org_restore;
+	command_org_resume, command_org_rename, command_org_delete, command_org_restore,
+	command_org_migrate_model;
 command_run command_person_create, command_person_list, command_person_show, command_person_token,
 	command_person_delete;
 command_run command_connection_create, command_connection_list, command_connection_delete,

@@ -157,7 +157,8 @@ org_act(struct call *c, enum org_act act, const char *event, struct change_job *
 	*j = (struct change_job){ .step = org_act_step, .act = { .act = act } };
 	if ((rc = key_arg(c, j, err)) != RC_OK ||
 		(act == ORG_ACT_RENAME &&
-			(rc = call_text(c, "newKey", true, &j->act.key, err)) != RC_OK))
+			(rc = call_text(c, "newKey", true, &j->act.key, err)) != RC_OK) ||
+		(rc = call_text(c, "reason", false, &j->act.reason, err)) != RC_OK)
 		return rc;
 	j->act.at_once = act == ORG_ACT_DELETE && call_flag(c, "now");
 	if ((rc = change_run(c, j, err)) != RC_OK)

@@ -110,6 +110,7 @@
 	X(org_display, ORGANIZATION, "displayName") \
 	X(org_kind, ORGANIZATION, "kind") \
 	X(org_state, ORGANIZATION, "state") \
+	X(org_state_reason, ORGANIZATION, "stateReason") \
 	X(org_number, ORGANIZATION, "number") \
 	X(org_limits, ORGANIZATION, "limits") \
 	X(org_limit_name, ORGANIZATION, "limits.value") \

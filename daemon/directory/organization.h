@@ -36,6 +36,7 @@ enum org_act { ORG_ACT_SUSPEND, ORG_ACT_RESUME, ORG_ACT_RENAME, ORG_ACT_DELETE, 
 struct org_act_args {
 	enum org_act act;
 	struct slice key;  /* of a rename */
+	struct slice reason; /* of a suspension, for people; may be empty */
 	bool at_once;      /* of a delete: no grace; operators only */
 	bool confirmed;    /* of a delete: so many members, says the client, go along */
 	uint64_t confirm;

@@ -7,6 +7,7 @@
 #include "daemon/directory/org_roles.h"
 #include "daemon/directory/organization.h"
 #include "daemon/directory/platform.h"
+#include "schema/text.h"
 
 #include "base/banned.h"
 
@@ -76,11 +77,15 @@ wrong_state(const struct acting *g, const char *what, struct err *err)
 		what);
 }
 
+enum { REASON_MAX = 500 /* bytes */ };
+
 static enum rc
 act_suspend(struct acting *g, struct err *err)
 {
 	if (g->org.state != ORG_ACTIVE && g->org.state != ORG_SUSPENDED)
 		return wrong_state(g, "suspended", err);
+	if (g->args->reason.len > REASON_MAX || !text_valid(g->args->reason))
+		return fail(err, RC_INVALID_VALUE, "reason", "is a text of at most %d bytes", REASON_MAX);
 	g->org.state = ORG_SUSPENDED;
 	return RC_OK;
 }
@@ -278,6 +283,9 @@ put(struct acting *g, struct written *out)
 		org_put(t, &g->org);
 	}
 	fill_state(x, &g->org, x->root);
+	if (g->org.state != ORG_SUSPENDED || g->args->act == ORG_ACT_SUSPEND)
+		tree_set_text(x->arena, x->root, x->d->at.org_state_reason,
+			g->org.state == ORG_SUSPENDED ? g->args->reason : SLICE(""));
 	deed_replace(x, x->row, x->root, revision);
 	change_end(x->o);
 	tell_org(x, &g->org);

@@ -54,13 +54,20 @@ static enum rc
 org_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
 {
 	struct org_action *act = (struct org_action *)w;
-	json_t *body, *key;
+	json_t *body, *key, *reason;
 	enum rc rc = action_body(w->rq, &body, err);
 
 	(void)slow;
 	*needs_slow = false;
-	if (rc != RC_OK || act->args.act != ORG_ACT_RENAME)
+	if (rc != RC_OK)
 		return rc;
+	reason = json_member(body, "reason");
+	if (reason != NULL && !json_is_string(reason))
+		return fail(err, RC_INVALID_VALUE, "reason", "must be a text");
+	if (reason != NULL)
+		act->args.reason = json_text(reason);
+	if (act->args.act != ORG_ACT_RENAME)
+		return RC_OK;
 	key = json_member(body, "key");
 	if (key == NULL || !json_is_string(key))
 		return fail(err, RC_INVALID_VALUE, "key", "must be there, as a text: the new key");

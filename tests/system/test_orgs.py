@@ -151,6 +151,27 @@ class Founding(OrgTest):
                 ctl(*wrong)
 
 
+    def test_moving_to_another_model_at_the_control_door(self):
+        ctl = self.daemon.ctl
+        ada, client = self.person()
+        made, org = self.found(client)
+        before = org.get("/Roles").json["totalResults"]
+        plan = ctl("org", "migrate-model", made["key"], "lab", "--dry-run")
+        self.assertFalse(plan["done"])
+        self.assertEqual([(c["userNames"], c["before"]) for c in plan["classes"]], [([ada["userName"]], ["org/owner"])])
+        self.assertTrue(plan["classes"][0]["loses"])
+        self.assertEqual(org.get("/Roles").json["totalResults"], before)
+        self.assertEqual(ctl("org", "show", made["key"])["model"], "standard")
+        self.assertTrue(ctl("org", "migrate-model", made["key"], "lab", "--map", "org/owner=org/owner")["done"])
+        self.assertEqual(ctl("org", "show", made["key"])["model"], "lab")
+        self.assertEqual(self.ok(client.get("/Organizations/" + made["id"]))["model"], "lab")
+        self.ok(org.get("/Users"))
+        for wrong in (("nonsense",), ("standard", "--map", "x"), ("standard", "--map", "org/owner=org/nonsense")):
+            with self.assertRaises(CtlError, msg=wrong):
+                ctl("org", "migrate-model", made["key"], *wrong)
+        self.assertEqual(self.daemon.verify(), "")
+
+
 class Belonging(OrgTest):
     def test_in_at_once_and_out_at_once(self):
         _, owner = self.person()
@@ -452,12 +473,16 @@ class Life(OrgTest):
         made, org = self.found(client)
         path = "/Organizations/" + made["id"]
         self.is_status(client.post(path + "/.suspend", {}), 403)
-        self.assertEqual(self.ok(self.operator().post(path + "/.suspend", {}))["state"], "suspended")
+        for wrong in (7, "x" * 501):
+            self.is_status(self.operator().post(path + "/.suspend", {"reason": wrong}), 400, "reason")
+        stopped = self.ok(self.operator().post(path + "/.suspend", {"reason": "unpaid"}))
+        self.assertEqual((stopped["state"], stopped["stateReason"]), ("suspended", "unpaid"))
         self.is_status(org.get("/Users"), 403, "suspended")
         self.is_status(client.post(path + "/.rename", {"key": self.name("x")}), 403, "suspended")
         self.is_status(client.delete(path + "?confirm=1"), 403)
         self.ok(self.at(made["key"], self.operator().token).get("/Users"))
-        self.assertEqual(self.ok(self.operator().post(path + "/.resume", {}))["state"], "active")
+        going = self.ok(self.operator().post(path + "/.resume", {}))
+        self.assertEqual((going["state"], going.get("stateReason")), ("active", None))
         self.ok(org.get("/Users"))
 
     def test_deleting_restoring_and_the_end(self):
