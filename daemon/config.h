@@ -46,6 +46,7 @@ struct config {
 	char **models;         /* files of role models, beside those that ship */
 	char **reserved_names; /* no org's key, no person's username */
 	char *personal_model;  /* NULL or "": who signs up gets no org */
+	uint64_t orgs_per_person;
 	uint64_t rename_grace, delete_grace; /* seconds */
 	char *mail_server; /* smtp://host:port or smtps://host:port; NULL: no mail is sent */
 	uint64_t mail_starttls; /* enum mail_starttls */

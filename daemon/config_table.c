@@ -203,6 +203,9 @@ const struct setting config_settings[] = {
 	TEXT("org.personal_model", personal_model, NULL, false,
 		"The role model of the personal org that each person gets at signing up. Without it "
 		"they get none."),
+	NUMBER("org.per_person", orgs_per_person, 0, 1000000, 100, "orgs", false,
+		"A person who is in so many orgs can found no further one (operators and products can for "
+		"them). 0: no limit."),
 	NUMBER("org.rename_grace", rename_grace, 0, 315360000, 7776000, "seconds", false,
 		"How long the former key of a renamed org leads to it, and nobody else can have it."),
 	NUMBER("org.delete_grace", delete_grace, 0, 315360000, 2592000, "seconds", false,

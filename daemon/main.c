@@ -290,6 +290,7 @@ directory_start(struct daemon *d)
 	directory_init(&d->directory, d->schema, d->models, &guard, c->scan_limit);
 	d->directory.orgs = (struct org_settings){ .reserved = c->reserved_names,
 		.personal_model = c->personal_model,
+		.per_person = c->orgs_per_person,
 		.rename_grace = (int64_t)c->rename_grace * second,
 		.delete_grace = (int64_t)c->delete_grace * second,
 		.token_lifetime = &c->token_lifetime,

@@ -18,6 +18,7 @@
 struct org_settings {
 	char *const *reserved;      /* names; NULL at the end, or NULL: none */
 	const char *personal_model; /* NULL: who signs up gets no org */
+	uint64_t per_person;        /* in so many orgs a person may be and still found another; 0: any */
 	int64_t rename_grace, delete_grace;                 /* ticks */
 	const uint64_t *token_lifetime, *token_lifetime_max; /* days, 0: no end; NULL: none */
 };

@@ -149,6 +149,12 @@ check_create(struct deed *x, struct err *err)
 		(rc = require_operator(x, at->org_quotas, err)) != RC_OK ||
 		(rc = find_creator(x, &wish.creator, err)) != RC_OK)
 		return rc;
+	if (x->by != NULL && x->by->caller == CALLER_PERSON && x->d->orgs.per_person > 0 &&
+		edge_count(x->o, EDGE_GROUPS, x->by->person) >= x->d->orgs.per_person)
+		return fail(err, RC_CONFLICT, "",
+			"you are in %llu orgs already: nobody founds another one from there on "
+			"(org.per_person)",
+			(unsigned long long)x->d->orgs.per_person);
 	if (x->by != NULL && x->by->caller == CALLER_PERSON &&
 		slice_eq(wish.kind, SLICE("personal")))
 		return fail(err, RC_FORBIDDEN, "kind", "a personal org is made at signing up, not by request");

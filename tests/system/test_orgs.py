@@ -527,7 +527,7 @@ class Life(OrgTest):
 
 
 class Limits(OrgTest):
-    config = {"rate.org": 5000, "rate.org_burst": 5000, "rate.address": 2, "rate.address_burst": 6}
+    config = {"org.per_person": 2, "rate.org": 5000, "rate.org_burst": 5000, "rate.address": 2, "rate.address_burst": 6}
 
     def test_limits_are_the_operators(self):
         _, client = self.person()
@@ -545,6 +545,15 @@ class Limits(OrgTest):
             self.is_status(self.operator().patch(path, {"op": "replace", "path": "limits", "value": wrong}), 400)
         self.ok(self.operator().patch(path, {"op": "remove", "path": "limits"}))
         self.created(org.post("/Users", {"schemas": [USER], "userName": "three"}))
+
+    def test_a_person_founds_so_many_orgs(self):
+        ada, client = self.person()
+        self.found(client)
+        self.found(client)
+        self.is_status(client.post("/Organizations", {"schemas": [ORGANIZATION], "key": self.name("x")}), 409,
+                       "org.per_person")
+        self.created(self.operator().post("/Organizations", {
+            "schemas": [ORGANIZATION], "key": self.name("made"), "creator": {"value": ada["id"]}}))
 
     def test_the_orgs_own_request_rate(self):
         _, client = self.person()
