@@ -108,6 +108,33 @@ rights_for(const struct subject *by, bool self, struct permset *out)
 		memset(out->own, 0, sizeof(out->own));
 }
 
+/* With another's key one acts as them. That must not be a way to roles which they may give, and the maker may not. */
+static enum rc
+check_for_another(const struct deed *x, uint64_t owner, struct err *err)
+{
+	const struct model *m = x->by->model;
+	struct model_subject maker, acted;
+	struct subject other;
+	enum rc rc;
+
+	if ((rc = operation_require(x->by, operation_find(TYPE_TOKEN, VERB_CREATE, SLICE("key")), 0,
+		     false, err)) != RC_OK ||
+		(rc = subject_of_member(x->d, x->o, x->arena, owner, x->w->actor.now, &other, err)) != RC_OK)
+		return rc;
+	maker = subject_seen_from(x->by, 0);
+	acted = subject_seen_from(&other, 0);
+	for (size_t i = 0; i < other.grant_count; i++)
+		other.scratch[i].covers = true;
+	for (size_t i = 0; i < m->role_count; i++)
+		if (model_may_give(&acted, &m->roles[i], NULL) == RC_OK &&
+			model_may_give(&maker, &m->roles[i], NULL) != RC_OK)
+			return fail(err, RC_FORBIDDEN, "owner",
+				"this member may give the role \"%.*s\", and you may not: a key would let "
+				"you act as them",
+				SLICE_ARG(m->roles[i].path));
+	return RC_OK;
+}
+
 static enum rc
 check_key_permissions(const struct deed *x, bool self, struct err *err)
 {
@@ -250,10 +277,9 @@ check_maker(struct deed *x, size_t kind, uint64_t owner, struct err *err)
 				"what a connection may is not limited by its tokens");
 		return RC_OK;
 	case TOKEN_KEY:
-		/* With another's key one would act as them: as one who manages roles that one does not. */
 		self = x->by != NULL && owner == x->by->member;
-		if (!all && !self)
-			return fail(err, RC_FORBIDDEN, "owner", "a member makes keys of their own only");
+		if (!all && !self && (rc = check_for_another(x, owner, err)) != RC_OK)
+			return rc;
 		return check_key_permissions(x, self, err);
 	case TOKEN_PERSONAL:
 		if (caller == CALLER_PERSON && owner != x->by->person)

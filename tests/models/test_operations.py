@@ -428,6 +428,15 @@ def assign(s, principal, role, scope=None):
     return s.do("assignment_create", "POST", "/Assignments", body, principal=principal, role=role, scope=scope)
 
 
+@drives("Assignment.withdraw")
+def _(s):
+    """Of the only origin, which ends the assignment: who may end it, and nobody else."""
+    held = s.thing("held_workspace")
+    if held:
+        s.do("assignment_delete", "POST", f"/Assignments/{held}/.withdraw", {"type": "operator"}, assignment=held,
+             spends=("held_workspace",))
+
+
 @drives("Assignment.create.mapping")
 def _(s):
     assign(s, s.thing("mapped"), s.low("workspace"), s.thing("workspace"))

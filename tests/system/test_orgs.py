@@ -296,6 +296,25 @@ class Keys(OrgTest):
             "/Tokens/" + limited["id"], {"op": "remove", "path": "permissions"})
         self.assertIn(wide.status, (400, 403), wide)
 
+    def test_keys_for_others_are_no_way_to_their_roles(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        user = self.join(made, bob)
+        carl, _ = self.person("carl")
+        plain = self.join(made, carl)
+        self.created(org.post("/Assignments", {"schemas": [CORE + "Assignment"], "principal": {"value": user["id"]},
+                                               "role": "org/admin"}))
+        admin = self.at(made["key"], client.token)
+        first = org.find("/Users", "userName sw \"ada\"").ids[0]
+        self.is_status(admin.post("/Tokens", {"schemas": [TOKEN], "owner": {"value": first},
+                                              "permissions": ["member.role", "member.view"]}), 403, "org/owner")
+        mine = self.key_for(org)
+        self.is_status(admin.post(f"/Tokens/{mine['id']}/.rotate", {}), 403, "org/owner")
+        self.is_status(admin.post("/Tokens", {"schemas": [TOKEN], "owner": {"value": plain["id"]}}), 400, "permissions")
+        theirs = self.key_for(admin, owner={"value": plain["id"]}, permissions=["member.view"])
+        self.ok(self.at(made["key"], theirs["token"]).get("/Users"))
+
     def test_a_limited_personal_token_makes_none(self):
         ada, client = self.person()
         limited = self.created(client.post("/Tokens", {"schemas": [TOKEN], "permissions": ["member.view"]}))
