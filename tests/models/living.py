@@ -115,7 +115,8 @@ class LivingOrg:
         for item in self.listed("/Assignments"):
             principal, role = item["principal"]["value"], item["role"]
             if self.plain.is_org_role(role) and item["principal"].get("type") == "User":
-                org_role[principal] = role
+                if item["status"] == "active":
+                    org_role[principal] = role
             else:
                 held.append((principal, role, item.get("scope", {}).get("value", "")))
         return {
