@@ -28,6 +28,7 @@ def replaced(path, value):
 class Person:
     def __init__(self, name, id, token):
         self.name, self.id, self.token = name, id, token
+        self.address = f"{name}@people.test"
 
     def __repr__(self):
         return self.name
@@ -66,7 +67,7 @@ class LivingOrg:
 
     def join(self, person, role=None, assignments=()):
         """Makes a person a member with that role (the default unless said). Returns the member's id."""
-        address = f"{person.name}@people.test"
+        address = person.address
         made = self.operate("POST", "/Users", {
             "schemas": [USER], "userName": address, "emails": [{"value": address, "primary": True}]})
         self.operate("POST", f"/Users/{made['id']}/.link", {"person": person.id})

@@ -492,13 +492,37 @@ class Org:
         found += self.managed(actor, role, "give") + [
             refusal for path in assignments if path in self.model.roles for refusal in self.managed(actor, path, "give")]
         if not self.external and address.rpartition("@")[2] not in self.domains:
-            found.append(Refusal(403, "externalInvitations"))
+            found.append(Refusal(409))
+        if any(person.address == address for person in self.people) or \
+                any(self.invited[name]["address"] == address for name in self.pending()):
+            found.append(Refusal(409))
         return found + self.limit("invitations", len(self.pending()) + 1) + \
             self.limit("members", len(self.members) + len(self.pending()) + 1)
 
     def no_revoke(self, actor, invitation):
         found = self.need(actor, "invite.revoke", own=self.invited[invitation]["by"] == actor)
-        return found if self.invited[invitation]["status"] == "pending" else found + [Refusal(409)]
+        return found + ([Refusal(409)] if self.invited[invitation]["status"] == "accepted" else [])
+
+    def not_accepted(self, person, invitation):
+        """Why a person can't accept; they are no member yet, so this is no operation of one."""
+        invited = self.invited[invitation]
+        inviter = invited["by"]
+        if invited["address"] != person.address:
+            return [Refusal(404)]
+        if invited["status"] != "pending" or person in self.people or not self.members.get(inviter):
+            return [Refusal(409)]
+        carried = [invited["role"], *invited["assignments"]]
+        if not self.check(inviter, "member.invite") or \
+                not all(self.manages(inviter, path, None, "give") for path in carried):
+            return [Refusal(409)]
+        return self.limit("members", len(self.members) + 1)
+
+    def accept(self, person, invitation, member):
+        invited = self.invited[invitation]
+        invited["status"] = "accepted"
+        self.add_member(member, person, invited["role"], ("accepted", next(self._made)))
+        for path in invited["assignments"]:
+            self.hold(("accepted", next(self._made)), member, path, None)
 
     def no_invitation_view(self, actor, invitation):
         return self.need(actor, "invite.view", own=self.invited[invitation]["by"] == actor)
@@ -509,7 +533,7 @@ class Org:
         self.members[member], self.sort[member] = active, "member"
         if person:
             self.people[person] = member
-        if role and role != self.default("org") or assignment:
+        if role and (role != self.default("org") or isinstance(assignment, str)):
             self.held[assignment or object()] = Held(member, role, None)
 
     def forget(self, thing):

@@ -67,16 +67,30 @@ class Player:
 
     def learn(self, operation, me, new, what):
         """The ids of assignments that came along."""
-        if operation in ("group_create", "scope_create", "transfer"):
+        if operation in ("group_create", "scope_create", "transfer", "accept"):
             principals = [me] if operation != "transfer" else [me, what["to"]]
             for principal in principals:
                 reply = self.org.send(self.test.operator, "GET",
                                       f"/Assignments?filter=principal.value%20eq%20%22{principal}%22&count=200")
+                if operation in ("transfer", "accept"):
+                    self.forget_record(principal)
                 for item in reply.json.get("Resources", []):
                     self.rename(item)
 
+    def forget_record(self, principal):
+        """Which record, if any, says what role somebody has in the org is the daemon's affair; what the role is, is not."""
+        records = {name for name, held in self.plain.held.items()
+                   if held.principal == principal and self.plain.is_org_role(held.role)}
+        role = self.plain.role_of(principal)
+        for name in records:
+            del self.plain.held[name]
+        if role != self.plain.default("org"):
+            self.plain.hold(("role of", principal), principal, role, None)
+
     def rename(self, item):
         wanted = (item["principal"]["value"], item["role"], item.get("scope", {}).get("value"))
+        if wanted not in [tuple(held[:3]) for held in self.plain.held.values()] and item["role"] == self.plain.default("org"):
+            self.plain.hold(item["id"], *wanted)  # the default role is held with a record or without
         for name, held in list(self.plain.held.items()):
             if not isinstance(name, str) and (held.principal, held.role, held.scope) == wanted:
                 self.plain.held[item["id"]] = self.plain.held.pop(name)
@@ -252,6 +266,67 @@ class Player:
         name = self.some_assignment()
         return name and ("DELETE", f"/Assignments/{name}", None, {"assignment": name, "as_": "assignment_delete"})
 
+    # ---- Invitations ----
+
+    def some_invitation(self):
+        return self.rng.choice(sorted(self.plain.invited)) if self.plain.invited else None
+
+    def try_invite(self):
+        address = self.rng.choice([person.address for person in self.test.people] + [self.test.name("g") + "@guests.test"] * 3)
+        names = [role for role in self.plain.model.roles if role.startswith("org/")]
+        body = {"schemas": [OURS + "Invitation"], "kind": "email", "address": address}
+        what = {"address": address}
+        if self.rng.random() < 0.7:
+            body["role"] = what["role"] = self.rng.choice(names)
+        beside = [role for role in self.plain.model.roles if role.startswith("assignment/")]
+        if beside and self.rng.random() < 0.3:
+            body["assignments"] = what["assignments"] = self.rng.sample(beside, 1)
+        return "POST", "/Invitations", body, what
+
+    def try_invitation_view(self):
+        name = self.some_invitation()
+        return name and ("GET", f"/Invitations/{name}", None, {"invitation": name})
+
+    def try_revoke(self):
+        name = self.some_invitation()
+        return name and ("POST", f"/Invitations/{name}/.revoke", {}, {"invitation": name})
+
+    def answer(self, person):
+        """A person looks at the invitations that wait for them, and answers one of this org."""
+        waiting = [item for item in self.test.send(person, "GET", "/scim/v2/Invitations?count=200").json.get("Resources", [])
+                   if item["organization"]["key"] == self.org.key]
+        mine = [name for name, invited in self.plain.invited.items() if invited["address"] == person.address]
+        self.test.assertEqual(len([item for item in waiting if item["status"] == "pending"]),
+                              len([name for name in mine if self.plain.invited[name]["status"] == "pending"]),
+                              f"waiting for {person} from {self.org.key}")
+        pending = [name for name in mine if self.plain.invited[name]["status"] == "pending"]
+        if not pending:
+            return
+        [name], [item] = pending, [item for item in waiting if item["status"] == "pending"]
+        if self.rng.random() < 0.15:
+            self.test.allowed(self.test.send(person, "POST", f"/scim/v2/Invitations/{item['id']}/.decline", {}))
+            self.plain.invited[name]["status"] = "declined"
+            return
+        reply = self.test.send(person, "POST", f"/scim/v2/Invitations/{item['id']}/.accept", {})
+        what = f"{person} accepts {name} of {self.org.key}: {self.plain.invited[name]}"
+        if self.test.judged(reply, self.plain.not_accepted(person, name), what):
+            member = self.org.operate("GET", f"/Invitations/{name}")["member"]["value"]
+            self.plain.accept(person, name, member)
+            self.learn("accept", member, None, {})
+
+    # ---- Transfer, on the platform ----
+
+    def transfer(self, actor):
+        me, to = self.plain.people.get(actor), self.some("member")
+        if not self.plain.members.get(me):
+            refusals = [Refusal(403), Refusal(404)]
+        else:
+            refusals = self.plain.refusals(me, "transfer", to=to)
+        reply = self.test.send(actor, "POST", f"/scim/v2/Organizations/{self.org.id}/.transfer", {"to": to})
+        if self.test.judged(reply, refusals, f"transfer by {actor} ({me}) to {to} in {self.org.key}"):
+            self.plain.apply(me, "transfer", to=to)
+            self.learn("transfer", me, None, {"to": to})
+
     def asked(self, actor):
         """A check of a product about the actor says what the plain model says."""
         me, plain = self.plain.people.get(actor), self.plain
@@ -302,6 +377,7 @@ WEIGHTS = {
     "group_create": 3, "group_view": 2, "group_rename": 1, "group_members": 8, "group_delete": 1,
     "scope_create": 5, "scope_view": 3, "scope_rename": 2, "scope_move": 3, "scope_delete": 2,
     "role_create": 4, "role_view": 1, "role_edit": 2, "role_delete": 1,
+    "invite": 6, "invitation_view": 2, "revoke": 2,
     "assignment_create": 14, "assignment_view": 3, "assignment_delete": 5,
 }
 LISTS = ("/Users", "/Groups", "/Workspaces", "/Projects", "/Assignments")
@@ -315,8 +391,10 @@ class Random(LivingTest):
         people = [self.person() for _ in range(PEOPLE)]
         orgs = [self.living(model) for model in models]
         people += [org.owner for org in orgs]
+        self.people = people
         for org in orgs:
             self.fill(org, people, rng)
+            self.bound(org)
         players = [Player(self, org, rng) for org in orgs]
         began, done, log = time.monotonic(), 0, []
         try:
@@ -328,6 +406,10 @@ class Random(LivingTest):
                     player.seen(actor, rng.choice(LISTS))
                 if rng.random() < 0.1:
                     player.asked(actor)
+                if rng.random() < 0.03:
+                    player.answer(rng.choice(people))
+                if rng.random() < 0.01:
+                    player.transfer(actor)
                 log.append(player.play(actor))
                 done += log[-1] is not None
                 if done % 25 == 0:
@@ -346,6 +428,14 @@ class Random(LivingTest):
             if person is not org.owner and rng.random() < 0.7:
                 self.come(org, person, rng)
 
+    def bound(self, org):
+        """Limits that are met."""
+        limits = {"members": len(org.plain.members) + 6, "workspaces": 7, "projects": 9, "teams": 7, "roles": 7,
+                  "invitations": 4}
+        self.operate("PATCH", f"/Organizations/{org.id}", replaced(
+            "limits", [{"value": name, "max": most} for name, most in limits.items()]))
+        org.plain.limits.update(limits)
+
     def come(self, org, person, rng):
         roles = [role for role, data in org.plain.model.roles.items()
                  if role.startswith("org/") and "max" not in data.get("holders", {})]
@@ -355,7 +445,8 @@ class Random(LivingTest):
         """Who was removed comes back, so that somebody is left to act."""
         for org in orgs:
             away = [person for person in people if person not in org.plain.people]
-            if len(away) > PEOPLE // 3:
+            if len(away) > PEOPLE // 3 and \
+                    len(org.plain.members) + len(org.plain.pending()) < org.plain.limits["members"]:
                 self.come(org, rng.choice(away), rng)
 
 
