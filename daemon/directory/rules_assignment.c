@@ -214,30 +214,13 @@ set_origin(struct deed *x, const struct plan *p)
 		deed_add_origin(x, x->root, "operator", SLICE(""));
 }
 
-/* The one assignment of a member with a role of the org; one that is not in force (yet, any more) as well, so that there are
- * never two. 0: none. */
-static uint64_t
-org_role_row(const struct deed *x, uint64_t member)
-{
-	struct assignment *list;
-	size_t n = assignments_of(x->d, x->o, x->arena, member, &list);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct model_role *role = model_role_by_path(x->by->model, list[i].role);
-
-		if (role != NULL && role->scope == SCOPE_ORG && !role->assignment && list[i].scope == 0)
-			return list[i].row;
-	}
-	return 0;
-}
-
 /* A member has one role in the org: another one takes the place of the first. */
 static enum rc
 check_change_of_role(struct deed *x, const struct plan *p, struct err *err)
 {
-	uint64_t row = org_role_row(x, p->principal);
+	uint64_t row;
 	const struct model_role *had = member_role(x->d, x->o, x->arena, x->by->model, p->principal,
-		x->w->actor.now, NULL);
+		x->w->actor.now, &row);
 	struct record *old = ARENA_NEW(x->arena, struct record);
 	enum rc rc;
 

@@ -228,11 +228,12 @@ member_role(const struct directory *d, struct orgtx *o, struct arena *a, const s
 	for (size_t i = 0; i < n; i++) {
 		const struct model_role *role = org_role(m, list[i].role, list[i].scope);
 
-		if (role == NULL || !assignment_in_force(&list[i], now))
+		if (role == NULL)
 			continue;
 		if (assignment != NULL)
 			*assignment = list[i].row;
-		return role;
+		if (assignment_in_force(&list[i], now))
+			return role;
 	}
 	return m->by_default[SCOPE_ORG];
 }

@@ -129,7 +129,8 @@ size_t assignments_of(const struct directory *d, struct orgtx *o, struct arena *
 /* Whether any role is held at a scope by an assignment. */
 bool has_assignments_at(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t scope);
 
-/* The role of a member in the org. */
+/* The role of a member in the org. *assignment: the record that gives it, or one that will or did (a member has one record of
+ * a role of the org at most: who gives another role replaces it); 0: none. */
 const struct model_role *member_role(const struct directory *d, struct orgtx *o, struct arena *a,
 	const struct model *m, uint64_t member, int64_t now, uint64_t *assignment /* may be NULL */);
 

@@ -352,7 +352,7 @@ class Org:
         return frozenset(permits)
 
     def no_role_create(self, actor, path, patterns):
-        found = self.need(actor, "role.create")
+        found = self.need(actor, "role.create") + self.limit("roles", len(self.custom) + 1)
         scope = path.split("/")[0]
         if scope not in self.model.data.get("customRoles", []):
             return found + [Refusal(400)]
@@ -361,8 +361,7 @@ class Org:
         permits = self.expand(scope, patterns)
         if permits is None:
             return found + [Refusal(400)]
-        found += [Refusal(403, permission) for permission in self.beyond(actor, None, scope, permits)]
-        return found + self.limit("roles", len(self.custom) + 1)
+        return found + [Refusal(403, permission) for permission in self.beyond(actor, None, scope, permits)]
 
     def no_role_edit(self, actor, path, patterns):
         found = self.need(actor, "role.edit")
