@@ -395,9 +395,15 @@ static void
 put_role(struct join *j, uint64_t revision)
 {
 	const struct model *m = j->limits.model;
+	struct assignment had;
 	uint64_t row;
 
 	(void)member_role(j->x.d, j->x.o, j->x.arena, m, j->member, j->x.w->actor.now, &row);
+	if (row != 0 && assignment_read(j->x.d, j->x.o, row, &had) &&
+		!assignment_in_force(&had, j->x.w->actor.now)) {
+		deed_erase(&j->x, row, revision);
+		row = 0;
+	}
 	if (row == 0 && j->role != m->by_default[SCOPE_ORG])
 		assign(j, j->role->path, 0, revision);
 }

@@ -132,9 +132,10 @@ class Scene:
         return self.held("project")
 
     def make_invitation(self):
+        address = self.test.name("guest") + "@guests.test"
         made = self.org.operate("POST", "/Invitations", {
-            "schemas": [OURS + "Invitation"], "kind": "email", "address": self.test.name("guest") + "@guests.test"})
-        self.org.plain.invited[made["id"]] = {"by": None, "status": "pending"}
+            "schemas": [OURS + "Invitation"], "kind": "email", "address": address})
+        self.org.plain.invited[made["id"]] = {"by": None, "address": address, "status": "pending"}
         return made["id"]
 
     def make_connection(self):
