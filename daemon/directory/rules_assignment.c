@@ -53,8 +53,8 @@ own(const struct subject *s, uint64_t row, const struct record *r)
 		return false;
 	if (x.principal == s->member || (x.scope != 0 && subject_has_role_in(s, x.scope)))
 		return true;
-	for (size_t i = 0; i < s->grant_count; i++)
-		if (s->grants[i].via == x.principal)
+	for (size_t i = 0; i < s->team_count; i++)
+		if (s->teams[i].group == x.principal)
 			return true;
 	return false;
 }

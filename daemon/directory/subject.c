@@ -340,6 +340,8 @@ gather_teams(struct gathering *g, uint64_t of)
 	struct membership *teams;
 	size_t n = membership_list(g->s->o, g->a, of, &teams);
 
+	g->s->teams = teams;
+	g->s->team_count = n;
 	for (size_t i = 0; i < n; i++)
 		gather_team(g, teams[i].group);
 }

@@ -35,6 +35,8 @@ struct subject {
 	const struct model_role *role;   /* the member's role in the org */
 	struct grant *grants;
 	size_t grant_count;
+	const struct membership *teams; /* that the member is in, directly or through others */
+	size_t team_count;
 	const struct permset *within;    /* of the token; NULL: all that the member may */
 	struct model_grant *scratch;     /* grant_count of them */
 };
