@@ -37,7 +37,7 @@ class Readme(unittest.TestCase):
         run = subprocess.run(["bash", "-e"], input="\n".join(script), text=True, cwd=ROOT, env=self.env,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
         self.assertEqual(run.returncode, 0, run.stdout)
-        started, created, found, grouped, left, made = [part.strip() for part in run.stdout.split(MARK)][:6]
+        started, created, found, grouped, asked, left, made = [part.strip() for part in run.stdout.split(MARK)][:7]
 
         self.assertIn("SCIM base URL", started)
         self.assertRegex(started, r"https://127\.0\.0\.1:\d+/orgs/demo/scim/v2")
@@ -48,6 +48,9 @@ class Readme(unittest.TestCase):
         group, with_groups = [json.loads(text) for text in re.split(r"(?<=\})(?=\{)", grouped.replace("\n", ""))]
         self.assertEqual([one["value"] for one in group["members"]], [ada["id"]])
         self.assertEqual([one["value"] for one in with_groups["groups"]], [group["id"]])
+        self.assertIn('"decision":false', asked)
+        self.assertIn('"missing":"member.invite"', asked)
+        self.assertIn('"status":"pending"', asked)
         self.assertIn('"active":false', left)
         self.assertTrue(left.endswith("204"), left)
         self.assertRegex(made, r"rst_[A-Za-z0-9_-]{43}")
