@@ -98,9 +98,10 @@ deed_require(struct deed *x, struct err *err)
 			if ((rc = require_edit(x, root->subs[i], &asked, err)) != RC_OK)
 				return rc;
 	/* An edit that changes nothing is still one: its answer shows the resource. */
-	if (!asked || changes_members)
-		return require(x, x->members != NULL ? SLICE("members") : part, NULL, err);
-	return RC_OK;
+	if (!asked && ((rc = require(x, part, NULL, err)) == RC_OK || x->members == NULL ||
+			      require(x, SLICE("members"), NULL, NULL) != RC_OK))
+		return rc;
+	return changes_members ? require(x, SLICE("members"), NULL, err) : RC_OK;
 }
 
 /* ---- Writes that go along ---- */
