@@ -220,7 +220,7 @@ def system_tests(words):
         if name in THREADS:
             jobs.append((path, "threads", THREADS[name]))
     # the longest first, so that none is left over at the end
-    weight = {"test_model": 0, "test_http": 1, "test_crash": 2, "test_concurrent": 3, "test_idp": 4}
+    weight = {"test_model": 0, "test_http": 1, "test_crash": 2, "test_concurrent": 3, "test_idp": 4, "test_random": 5}
     together = sorted((job for job in jobs if job[0].stem not in ALONE), key=lambda job: weight.get(job[0].stem, 9))
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for future in [pool.submit(system_test, *job) for job in together]:

@@ -4,7 +4,6 @@ The rules are written out here from their descriptions. Nothing is taken from th
 than its organisation does fails."""
 
 import time
-import unittest
 
 from living import GROUP, LivingTest, OURS, PATCH, USER, replaced
 from harness import in_threads, main

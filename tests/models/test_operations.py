@@ -4,7 +4,6 @@ plain model. An operation that nothing here performs fails the test."""
 import datetime
 import subprocess
 import tempfile
-import unittest
 
 from living import GROUP, LivingTest, OURS, PATCH, USER, model_of, replaced
 from harness import main, program

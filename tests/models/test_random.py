@@ -1,12 +1,11 @@
 """Random operations by random people in two orgs of random role models: each decision, and at the end the whole state, as the plain
 model has them.
 
-ROSTER_SEED repeats a run; ROSTER_OPERATIONS says how many (10000 for the whole of it), else it ends after ROSTER_SECONDS."""
+ROSTER_SEED repeats a run; ROSTER_OPERATIONS says how many operations, ROSTER_SECONDS when to stop at the latest."""
 
 import os
 import random
 import time
-import unittest
 
 from living import GROUP, LivingTest, OURS, PATCH, USER, model_of, replaced
 from harness import main
@@ -14,8 +13,8 @@ from plain import Refusal
 
 MODELS = ("standard", "lab", "sandbox", "network", "metal", "studio", "school")
 SEED = int(os.environ.get("ROSTER_SEED", random.SystemRandom().randrange(1 << 32)))
-OPERATIONS = int(os.environ.get("ROSTER_OPERATIONS", 0))
-SECONDS = float(os.environ.get("ROSTER_SECONDS", 40))
+OPERATIONS = int(os.environ.get("ROSTER_OPERATIONS", 10000))
+SECONDS = float(os.environ.get("ROSTER_SECONDS", 120))
 PEOPLE = 12
 TIMES = {"2001-01-01T00:00:00Z": 978307200, "2002-02-02T00:00:00Z": 1012608000, "2040-01-01T00:00:00Z": 2208988800,
          "2041-01-01T00:00:00Z": 2240611200}
@@ -398,7 +397,7 @@ class Random(LivingTest):
         players = [Player(self, org, rng) for org in orgs]
         began, done, log = time.monotonic(), 0, []
         try:
-            while done < OPERATIONS if OPERATIONS else time.monotonic() - began < SECONDS:
+            while done < OPERATIONS and time.monotonic() - began < SECONDS:
                 player = rng.choice(players)
                 inside = sorted(player.plain.people, key=lambda person: person.name)
                 actor = rng.choice(inside if inside and rng.random() < 0.85 else people)
@@ -442,8 +441,12 @@ class Random(LivingTest):
         org.join(person, roles[0] if rng.random() < 0.4 else rng.choice(roles))
 
     def refill(self, orgs, people, rng):
-        """Who was removed comes back, so that somebody is left to act."""
+        """Who was removed or deactivated comes back, so that somebody is left to act."""
         for org in orgs:
+            for member in org.plain.people.values():
+                if not org.plain.members[member]:
+                    org.operate("PATCH", f"/Users/{member}", replaced("active", True))
+                    org.plain.members[member] = True
             away = [person for person in people if person not in org.plain.people]
             if len(away) > PEOPLE // 3 and \
                     len(org.plain.members) + len(org.plain.pending()) < org.plain.limits["members"]:
