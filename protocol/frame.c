@@ -21,34 +21,34 @@ put_u32(char *p, uint32_t v)
 	p[3] = (char)v;
 }
 
+bool
+frame_head_read(const char p[FRAME_HEAD], struct frame_head *out)
+{
+	*out = (struct frame_head){ get_u32(p), (uint8_t)p[4], (uint8_t)p[5], get_u32(p + 8) };
+	return (out->flags & ~(unsigned)(FRAME_LAST | FRAME_ERROR)) == 0 && p[6] == 0 && p[7] == 0;
+}
+
 enum frame_result
 frame_decode(struct slice in, struct frame *out, size_t *used)
 {
-	size_t len;
-	unsigned type, flags;
+	struct frame_head head;
 
 	*used = FRAME_HEAD;
 	if (in.len < FRAME_HEAD)
 		return FRAME_MORE;
-	len = get_u32(in.p);
-	type = (unsigned char)in.p[4];
-	flags = (unsigned char)in.p[5];
-	if (len > FRAME_PAYLOAD_MAX || type < FRAME_REQUEST || type > FRAME_STOP ||
-		(flags & ~(unsigned)(FRAME_LAST | FRAME_ERROR)) != 0 || in.p[6] != 0 ||
-		in.p[7] != 0)
+	if (!frame_head_read(in.p, &head) || head.len > FRAME_PAYLOAD_MAX || head.type < FRAME_REQUEST ||
+		head.type > FRAME_STOP)
 		return FRAME_BAD;
-	*used = FRAME_HEAD + len;
+	*used = FRAME_HEAD + (size_t)head.len;
 	if (in.len < *used)
 		return FRAME_MORE;
-	out->type = (enum frame_type)type;
-	out->flags = (uint8_t)flags;
-	out->id = get_u32(in.p + 8);
-	out->payload = (struct slice){ in.p + FRAME_HEAD, len };
+	*out = (struct frame){ (enum frame_type)head.type, head.flags, head.id,
+		{ in.p + FRAME_HEAD, head.len } };
 	return FRAME_OK;
 }
 
 void
-frame_head(char out[FRAME_HEAD], enum frame_type type, uint8_t flags, uint32_t id, size_t len)
+frame_head(char out[FRAME_HEAD], uint8_t type, uint8_t flags, uint32_t id, size_t len)
 {
 	assert(len <= FRAME_PAYLOAD_MAX);
 	put_u32(out, (uint32_t)len);

@@ -1,8 +1,8 @@
-/* Frames: how messages travel on the control socket.
+/* Frames: how messages travel on the control socket and, with types of its own, in roster/1 (protocol/roster.h).
  *
  * All integers big-endian:
  *   u32 length of the payload | u8 type | u8 flags | u16 reserved, 0 | u32 request id | payload
- * A request is one FRAME_REQUEST; its input, if it has any, follows as FRAME_DATA of the same id,
+ * On the control socket a request is one FRAME_REQUEST; its input, if it has any, follows as FRAME_DATA of the same id,
  * the last one flagged. Answers carry the request's id: any number of FRAME_PART and
  * FRAME_PROGRESS, then one with FRAME_LAST, which has FRAME_ERROR too when the request failed.
  * Pure: bytes in, a struct out. */
@@ -39,7 +39,18 @@ enum frame_result { FRAME_MORE, FRAME_OK, FRAME_BAD };
 enum frame_result frame_decode(struct slice in, struct frame *out, size_t *used);
 
 void frame_encode(struct buf *out, const struct frame *f);
-/* The head alone, for a payload that is written from where it is. */
-void frame_head(char out[FRAME_HEAD], enum frame_type type, uint8_t flags, uint32_t id, size_t len);
+
+/* ---- The head alone, whatever the types are ---- */
+
+struct frame_head {
+	uint32_t len; /* of the payload */
+	uint8_t type, flags;
+	uint32_t id;
+};
+
+/* false: a flag that there is not, or reserved bits: the framing is lost. */
+bool frame_head_read(const char p[FRAME_HEAD], struct frame_head *out);
+/* For a payload that is written from where it is. */
+void frame_head(char out[FRAME_HEAD], uint8_t type, uint8_t flags, uint32_t id, size_t len);
 
 #endif
