@@ -20,6 +20,7 @@
 	X(user_person, USER, MEMBER_URN ":person") \
 	X(user_person_value, USER, MEMBER_URN ":person.value") \
 	X(user_link_state, USER, MEMBER_URN ":linkState") \
+	X(user_link_candidates, USER, MEMBER_URN ":candidates") \
 	X(group_display, GROUP, "displayName") \
 	X(group_members, GROUP, "members") \
 	X(workspace_display, WORKSPACE, "displayName") \

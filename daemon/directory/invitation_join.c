@@ -378,6 +378,7 @@ put_member(struct join *j, uint64_t revision)
 		j->member_root = new_member(j);
 	tree_set_text(x->arena, j->member_root, at->user_person_value, j->person_id);
 	tree_set_text(x->arena, j->member_root, at->user_link_state, SLICE("linked"));
+	tree_clear(j->member_root, at->user_link_candidates);
 	if (j->member != 0)
 		deed_replace(x, j->member, j->member_root, revision);
 	else

@@ -141,50 +141,93 @@ is_proven(const struct directory *d, struct arena *a, const struct node *domains
 
 /* ---- Deciding ---- */
 
-static void
-mark(struct deed *x, struct slice person, const char *state)
+static bool
+is_linked(const struct deed *x)
 {
-	tree_set_text(x->arena, x->root, x->d->at.user_person_value, person);
-	tree_set_text(x->arena, x->root, x->d->at.user_link_state, slice_of(state));
+	return tree_text(x->root, x->d->at.user_person_value).len > 0;
+}
+
+static void
+unmark(struct deed *x)
+{
+	tree_clear(x->root, x->d->at.user_person_value);
+	tree_clear(x->root, x->d->at.user_link_state);
+	tree_clear(x->root, x->d->at.user_link_candidates);
+}
+
+static struct slice
+person_id(struct deed *x, uint64_t person)
+{
+	return row_id_text(x->arena, orgtx_open(orgtx_txn(x->o), ORG_PLATFORM), person);
+}
+
+/* Waits for an admin, who is told which people it is about. */
+static void
+mark_conflict(struct deed *x, const uint64_t *people, size_t n)
+{
+	unmark(x);
+	tree_set_text(x->arena, x->root, x->d->at.user_link_state, SLICE("conflict"));
+	for (size_t i = 0; i < n; i++)
+		tree_add_text(x->arena, x->root, x->d->at.user_link_candidates, person_id(x, people[i]));
 }
 
 /* Links a User that is none's yet to a person, unless another member of the org is that person. */
 static uint64_t
 link_to(struct deed *x, uint64_t person)
 {
-	struct orgtx *platform = orgtx_open(orgtx_txn(x->o), ORG_PLATFORM);
 	uint64_t other = member_of_person(x->d, x->o, x->arena, person, true);
 
 	if (other != 0 && other != x->row) {
-		mark(x, SLICE(""), "conflict");
+		mark_conflict(x, &person, 1);
 		return 0;
 	}
-	mark(x, row_id_text(x->arena, platform, person), "linked");
+	unmark(x);
+	tree_set_text(x->arena, x->root, x->d->at.user_person_value, person_id(x, person));
+	tree_set_text(x->arena, x->root, x->d->at.user_link_state, SLICE("linked"));
 	return person;
+}
+
+static bool
+is_among(const uint64_t *people, size_t n, uint64_t person)
+{
+	for (size_t i = 0; i < n; i++)
+		if (people[i] == person)
+			return true;
+	return false;
+}
+
+/* Those who have proven one of the member's addresses in a domain that the org has proven. */
+static size_t
+people_by_proof(struct deed *x, const struct node *domains, uint64_t *people)
+{
+	struct addresses addresses = addresses_of(x->d, x->arena, x->root);
+	size_t n = 0;
+
+	for (size_t i = 0; i < addresses.count; i++) {
+		uint64_t person = is_proven(x->d, x->arena, domains, addresses.list[i])
+			? person_with(x->d, orgtx_txn(x->o), x->arena, addresses.list[i]) : 0;
+
+		if (person != 0 && !is_among(people, n, person))
+			people[n++] = person;
+	}
+	return n;
 }
 
 uint64_t
 link_decide(struct deed *x)
 {
 	const struct node *domains;
-	struct addresses addresses;
-	uint64_t found = 0, person;
+	uint64_t people[ADDRESSES_MAX];
+	size_t n;
 
-	if (tree_text(x->root, x->d->at.user_person_value).len > 0 ||
-		(domains = verified_domains(x->d, x->o, x->arena)) == NULL)
+	if (is_linked(x))
 		return 0;
-	addresses = addresses_of(x->d, x->arena, x->root);
-	for (size_t i = 0; i < addresses.count; i++) {
-		if (!is_proven(x->d, x->arena, domains, addresses.list[i]))
-			continue;
-		person = person_with(x->d, orgtx_txn(x->o), x->arena, addresses.list[i]);
-		if (person != 0 && found != 0 && person != found) { /* two people by two addresses */
-			mark(x, SLICE(""), "conflict");
-			return 0;
-		}
-		found = person != 0 ? person : found;
-	}
-	return found != 0 ? link_to(x, found) : 0;
+	unmark(x); /* what was in conflict may not be any more */
+	if ((domains = verified_domains(x->d, x->o, x->arena)) == NULL)
+		return 0;
+	if ((n = people_by_proof(x, domains, people)) > 1)
+		mark_conflict(x, people, n);
+	return n == 1 ? link_to(x, people[0]) : 0;
 }
 
 /* ---- Links that come later ---- */
@@ -395,8 +438,7 @@ link_set(const struct directory *d, struct orgtx *o, const struct writer *w, str
 		/* Who is nobody's member any more can't act in their role. */
 		if ((rc = check_unlink(&x, &by, err)) != RC_OK)
 			return rc;
-		tree_clear(x.root, d->at.user_person_value);
-		tree_clear(x.root, d->at.user_link_state);
+		unmark(&x);
 		put_member(&x, "member.unlink", was, false);
 	} else {
 		/* Who becomes the member gets the member's role. */

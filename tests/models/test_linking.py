@@ -1,7 +1,12 @@
 """Which person a member is: by proof alone; and moving an org to another model, as planned."""
 
-from living import LivingTest, OURS
+import urllib.parse
+
+from living import LivingTest, OURS, PATCH, replaced
 from harness import USER, main
+from nameserver import NameServer
+
+MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
 
 
 class Linking(LivingTest):
@@ -46,6 +51,176 @@ class Linking(LivingTest):
         owner = self.org_.member(self.org_.owner)
         reply = self.org_.send(self.operator, "POST", f"/Users/{owner}/.unlink", {})
         self.assertEqual(reply.status, 409, reply)
+
+
+class Proven(LivingTest):
+    """Links by an address in a domain that the org has verified by DNS; what contradicts waits for an admin."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.names = NameServer({})
+        cls.addClassCleanup(cls.names.close)
+        cls.config = {**LivingTest.config, "dns.server": cls.names.address}
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        self.org_ = self.living("standard")
+        self.idp = self.daemon.connect(self.org_.key, "idp")
+        self.ann = self.person()
+
+    def provision(self, *addresses, name=None, org=None, token=None):
+        """A User as a connection makes it; its id."""
+        made = (org or self.org_).send(token or self.idp, "POST", "/Users", {
+            "schemas": [USER], "userName": name or self.name("idp"), "emails": [{"value": address} for address in addresses]})
+        return self.allowed(made)["id"]
+
+    def settings(self, org):
+        return f"/Settings/{org.listed('/Settings')[0]['id']}"
+
+    def claim_domain(self, domain, org=None):
+        """Names the domain as the org's; the text that proves it."""
+        org = org or self.org_
+        shown = self.allowed(org.send(org.owner, "PATCH", self.settings(org), {"schemas": [PATCH], "Operations": [
+            {"op": "add", "path": "domains", "value": [{"value": domain}]}]}))
+        [entry] = [entry for entry in shown["domains"] if entry["value"] == domain]
+        self.assertFalse(entry.get("verified", False), entry)
+        return "rosterd-domain-verification=" + entry["challenge"]
+
+    def verify(self, domain="people.test", org=None):
+        org = org or self.org_
+        self.names.table["_rosterd-challenge." + domain] = [self.claim_domain(domain, org)]
+        self.allowed(org.send(org.owner, "POST", self.settings(org) + "/.verify", {"domain": domain}))
+
+    def state(self, member, org=None):
+        """(linkState, person, candidates) of a member."""
+        link = (org or self.org_).operate("GET", f"/Users/{member}").get(MEMBER, {})
+        return link.get("linkState"), link.get("person", {}).get("value"), sorted(link.get("candidates", []))
+
+    def linked(self, member, person, org=None):
+        self.assertEqual(self.state(member, org), ("linked", person.id, []))
+        self.allowed((org or self.org_).send(person, "GET", f"/Users/{member}"))
+
+    def nobodys(self, member, person=None, org=None):
+        self.assertEqual(self.state(member, org), (None, None, []))
+        self.gone((org or self.org_).send(person or self.ann, "GET", f"/Users/{member}"))
+
+    def conflicts(self):
+        """What an admin finds in the list."""
+        query = urllib.parse.quote(f'{MEMBER}:linkState eq "conflict"')
+        found = self.allowed(self.org_.send(self.org_.owner, "GET", f"/Users?filter={query}"))
+        return {item["id"]: sorted(item[MEMBER]["candidates"]) for item in found.get("Resources", [])}
+
+    def test_links_come_with_the_proof_of_the_domain(self):
+        member = self.provision(self.ann.address)
+        self.nobodys(member)
+        text = self.claim_domain("people.test")
+        bob = self.person()
+        meanwhile = self.provision(bob.address)
+        self.nobodys(member)
+        self.nobodys(meanwhile, bob)
+        refused = self.org_.send(self.org_.owner, "POST", self.settings(self.org_) + "/.verify", {"domain": "people.test"})
+        self.assertGreaterEqual(refused.status, 400, refused)
+        self.nobodys(member)
+        for wrong in (text + "x", text[:-1], "rosterd-domain-verification="):
+            self.names.table["_rosterd-challenge.people.test"] = [wrong]
+            self.assertGreaterEqual(self.org_.send(self.org_.owner, "POST", self.settings(self.org_) + "/.verify",
+                                                   {"domain": "people.test"}).status, 400, wrong)
+            self.nobodys(member)
+        self.names.table["_rosterd-challenge.people.test"] = ["v=spf1 -all", text]
+        self.allowed(self.org_.send(self.org_.owner, "POST", self.settings(self.org_) + "/.verify", {"domain": "people.test"}))
+        self.linked(member, self.ann)
+        self.linked(meanwhile, bob)
+
+    def test_links_come_with_the_member_and_with_its_address(self):
+        self.verify()
+        self.linked(self.provision(self.ann.address.upper()), self.ann)
+        bob, carl = self.person(), self.person()
+        self.linked(self.provision(name=bob.address), bob)
+        member = self.provision("carl@elsewhere.test")
+        self.nobodys(member, carl)
+        self.allowed(self.org_.send(self.idp, "PATCH", f"/Users/{member}", {"schemas": [PATCH], "Operations": [
+            {"op": "replace", "path": "emails", "value": [{"value": carl.address}]}]}))
+        self.linked(member, carl)
+
+    def test_a_link_comes_with_the_proof_of_the_address(self):
+        self.verify()
+        late = self.operate("POST", "/People", {"schemas": [OURS + "Person"], "userName": self.name("late"),
+                                                "emails": [{"value": "late@people.test"}]})
+        member = self.provision("late@people.test")
+        self.nobodys(member)
+        self.operate("PATCH", f"/People/{late['id']}", replaced('emails[value eq "late@people.test"].verified', True))
+        self.assertEqual(self.state(member), ("linked", late["id"], []))
+
+    def test_another_domain_and_another_org_prove_nothing(self):
+        other = self.living("standard")
+        token = self.daemon.connect(other.key, "idp")
+        self.verify("sub.people.test")
+        self.verify("people.test", other)
+        member = self.provision(self.ann.address)
+        self.nobodys(member)
+        theirs = self.provision(self.ann.address, org=other, token=token)
+        self.linked(theirs, self.ann, other)
+        self.nobodys(member)
+        # What an org's provider does to its member changes nothing of the person, nor of the member elsewhere.
+        self.allowed(other.send(token, "PATCH", f"/Users/{theirs}", replaced("userName", self.name("taken"))))
+        self.allowed(other.send(token, "PATCH", f"/Users/{theirs}", replaced("active", False)))
+        self.gone(other.send(self.ann, "GET", "/Users"))
+        shown = self.allowed(self.send(self.ann, "GET", f"/scim/v2/People/{self.ann.id}"))
+        self.assertEqual((shown["userName"], shown.get("active", True)), (self.ann.name, True))
+
+    def test_a_second_member_of_a_person_is_a_conflict(self):
+        self.verify()
+        first, second = self.provision(self.ann.address), self.provision(self.ann.address)
+        self.linked(first, self.ann)
+        self.assertEqual(self.state(second), ("conflict", None, [self.ann.id]))
+        self.assertEqual(self.conflicts(), {second: [self.ann.id]})
+        self.gone(self.org_.send(self.person(), "GET", f"/Users/{second}"))
+        # The admin decides that the second one it is.
+        link = ("POST", f"/Users/{second}/.link", {"person": self.ann.id})
+        self.assertEqual(self.org_.send(self.org_.owner, *link).status, 409)
+        self.assertEqual(self.conflicts(), {second: [self.ann.id]})
+        self.allowed(self.org_.send(self.org_.owner, "POST", f"/Users/{first}/.unlink", {}))
+        self.allowed(self.org_.send(self.org_.owner, *link))
+        self.linked(second, self.ann)
+        self.assertEqual(self.conflicts(), {})
+        self.assertEqual(self.state(first), (None, None, []))
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_an_admin_dismisses_a_conflict(self):
+        self.verify()
+        first, second = self.provision(self.ann.address), self.provision(self.ann.address)
+        self.allowed(self.org_.send(self.org_.owner, "POST", f"/Users/{second}/.unlink", {}))
+        self.assertEqual(self.conflicts(), {})
+        self.linked(first, self.ann)
+
+    def test_two_people_by_two_addresses(self):
+        self.verify()
+        bob = self.person()
+        both = self.provision(self.ann.address, bob.address)
+        self.assertEqual(self.conflicts(), {both: sorted([self.ann.id, bob.id])})
+        for person in (self.ann, bob):
+            self.gone(self.org_.send(person, "GET", f"/Users/{both}"))
+        self.allowed(self.org_.send(self.idp, "PATCH", f"/Users/{both}", {"schemas": [PATCH], "Operations": [
+            {"op": "remove", "path": f'emails[value eq "{bob.address}"]'}]}))
+        self.linked(both, self.ann)
+
+    def test_a_conflict_ends_with_what_contradicts(self):
+        self.verify()
+        self.provision(self.ann.address)
+        second = self.provision(self.ann.address)
+        self.assertEqual(list(self.conflicts()), [second])
+        self.allowed(self.org_.send(self.idp, "PATCH", f"/Users/{second}", {"schemas": [PATCH], "Operations": [
+            {"op": "replace", "path": "emails", "value": [{"value": "another@people.test"}]}]}))
+        self.assertEqual(self.conflicts(), {})
+
+    def test_who_may_not_decide_does_not(self):
+        self.verify()
+        self.provision(self.ann.address)
+        second = self.provision(self.ann.address)
+        for path, body in ((".link", {"person": self.ann.id}), (".unlink", {})):
+            self.denied(self.org_.send(self.ann, "POST", f"/Users/{second}/{path}", body), "member.link")
+        self.assertEqual(self.conflicts(), {second: [self.ann.id]})
 
 
 class Migration(LivingTest):
