@@ -104,7 +104,7 @@ check_policies(struct deed *x, struct err *err)
 		return fail(err, RC_TOO_LARGE, "policies", "has %zu bytes, at most %d are allowed", now.len,
 			POLICIES_MAX);
 	if (now.len > 0 && json_read(x->arena, now, &ignored, &why) != RC_OK)
-		return fail(err, RC_INVALID_VALUE, "policies", "is not JSON: %s", why.detail);
+		return fail(err, RC_INVALID_VALUE, "policies", "is no JSON object: %s", why.detail);
 	tree_set_i64(x->arena, x->root, x->d->at.settings_policies_version,
 		(version != NULL ? version->integer : 0) + 1);
 	return RC_OK;
