@@ -143,6 +143,90 @@ class Assignments(LivingTest):
         self.assertFalse(self.may_edit(self.reader))
         self.gone(self.org_.send(self.operator, "GET", f"/Assignments/{mapped['id']}"))
 
+    def mapped(self, idp, name, *members):
+        """A group of a connection, with who is in it."""
+        group = idp.post("/Groups", {"schemas": [GROUP], "displayName": name, "externalId": self.name("g")}).json["id"]
+        if members:
+            self.put_in(idp, group, *members)
+        return group
+
+    def put_in(self, idp, group, *members):
+        self.assertEqual(idp.patch(f"/Groups/{group}", {
+            "op": "add", "path": "members", "value": [{"value": member} for member in members]}).status, 200)
+
+    def take_out(self, idp, group, member):
+        self.assertEqual(idp.patch(f"/Groups/{group}", {"op": "remove", "path": f'members[value eq "{member}"]'}).status, 200)
+
+    def may(self, who, *spaces):
+        """Who may edit which of the workspaces."""
+        return [self.org_.send(who, "PATCH", f"/Workspaces/{space}", replaced("description", self.name("d"))).status == 200
+                for space in spaces]
+
+    def test_groups_and_roles_are_mapped_many_to_many(self):
+        """One group to roles in two workspaces, two groups to the same role: what is had ends with the last group that gives it."""
+        idp = self.idp()
+        other, third = self.org_.make("workspace"), self.org_.make("workspace")
+        spaces = (self.space, other, third)
+        second = self.person()
+        colleague = self.org_.join(second)
+        builders = self.mapped(idp, "Builders", self.member)
+        testers = self.mapped(idp, "Testers", self.member, colleague)
+        given = {}
+        for group, scopes in ((builders, (self.space, other)), (testers, (other, third))):
+            for scope in scopes:
+                given[group, scope] = self.allowed(self.give(self.owner, group, "workspace/manager", scope))["id"]
+        self.assertEqual(len(set(given.values())), 4)
+        self.assertEqual({tuple(self.origins(id)) for id in given.values()}, {("mapping",)})
+        self.assertEqual(self.may(self.reader, *spaces), [True, True, True])
+        self.assertEqual(self.may(second, *spaces), [False, True, True])
+        self.take_out(idp, builders, self.member)
+        self.assertEqual(self.may(self.reader, *spaces), [False, True, True], "by the other group")
+        self.take_out(idp, testers, self.member)
+        self.assertEqual(self.may(self.reader, *spaces), [False, False, False])
+        self.assertEqual(self.may(second, *spaces), [False, True, True])
+        self.put_in(idp, builders, self.member)
+        self.assertEqual(self.may(self.reader, *spaces), [True, True, False])
+        # One mapping of a group ends, the other goes on.
+        self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Assignments/{given[builders, self.space]}").status, 204)
+        self.assertEqual(self.may(self.reader, *spaces), [False, True, False])
+        self.assertEqual(idp.delete(f"/Groups/{builders}").status, 204)
+        self.assertEqual(self.may(self.reader, *spaces), [False, False, False])
+        self.assertEqual(self.may(second, *spaces), [False, True, True])
+        left = {item["id"] for item in self.org_.listed("/Assignments") if item["principal"].get("type") == "Group"}
+        self.assertEqual(left, {given[testers, other], given[testers, third]})
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_a_mapping_has_its_scope(self):
+        """The same role by a mapping at a workspace and at a project: there and inside, and nowhere else."""
+        org = self.living("standard")
+        idp = HarnessOrg(self.daemon, org.key, "idp", self.daemon.connect(org.key, "idp"))
+        self.addCleanup(idp.close)
+        outside, place = org.make("workspace"), org.make("workspace")
+        inner, beside = org.make("project", place), org.make("project", place)
+        people = [self.person(), self.person()]
+        for person, role, scope in zip(people, ("workspace/admin", "project/editor"), (place, inner)):
+            group = self.mapped(idp, role, org.join(person, "org/guest"))
+            self.allowed(org.send(org.owner, "POST", "/Assignments", {
+                "schemas": [OURS + "Assignment"], "principal": {"value": group}, "role": role, "scope": {"value": scope}}))
+        edited = [[org.send(person, "PATCH", path, replaced("description", self.name("d"))).status == 200
+                   for path in (f"/Workspaces/{outside}", f"/Workspaces/{place}", f"/Projects/{inner}", f"/Projects/{beside}")]
+                  for person in people]
+        self.assertEqual(edited, [[False, True, True, True], [False, False, True, False]])
+
+    def test_what_is_mapped_and_given_has_both_origins(self):
+        """Somebody who has a role by hand keeps it when the mapping ends, and the other way round."""
+        idp = self.idp()
+        group = self.mapped(idp, "Builders", self.member)
+        mapping = self.allowed(self.give(self.owner, group, "workspace/manager", self.space))["id"]
+        hand = self.allowed(self.give(self.owner, self.member, "workspace/manager", self.space))["id"]
+        self.take_out(idp, group, self.member)
+        self.assertTrue(self.may_edit(self.reader), "by hand")
+        self.put_in(idp, group, self.member)
+        self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Assignments/{hand}").status, 204)
+        self.assertTrue(self.may_edit(self.reader), "by the mapping")
+        self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Assignments/{mapping}").status, 204)
+        self.assertFalse(self.may_edit(self.reader))
+
     def test_a_connection_changes_no_team_that_holds_roles(self):
         team = self.org_.make("team")
         self.allowed(self.give(self.owner, team, "workspace/manager", self.space))
