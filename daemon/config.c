@@ -415,6 +415,12 @@ mail_check(const struct reading *r, struct err *err)
 			"%s:%u: mail.user needs TLS for certain: smtps://, or mail.starttls = "
 			"\"require\"",
 			r->file, line_of(r, &c->mail_user));
+	/* Whoever opens a link from a mail proves an address by it: where it leads to must not
+	 * come from a request's Host. */
+	if (c->public_url == NULL)
+		return fail(err, RC_INVALID_VALUE, "",
+			"%s:%u: mail.server needs public_url: the links in mails begin with it", r->file,
+			line_of(r, &c->mail_server));
 	return RC_OK;
 }
 

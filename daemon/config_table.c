@@ -78,7 +78,8 @@ const struct setting config_settings[] = {
 	TEXT("public_url", public_url, NULL, false,
 		"The address by which clients reach the daemon, such as https://scim.example.com: "
 		"meta.location "
-		"and $ref begin with it. Without it they begin with the Host of the request."),
+		"and $ref begin with it, and links in mails. Without it they begin with the Host of "
+		"the request, and no mail is sent: mail.server needs it."),
 	TEXT("user", user, NULL, false,
 		"The user to become after the listeners are bound, when started by root."),
 	TEXT("group", group, NULL, false, "The group to become; without it the user's own."),
@@ -213,8 +214,8 @@ const struct setting config_settings[] = {
 
 	TEXT("mail.server", mail_server, NULL, false,
 		"The mail server, as smtp://host:port (587 for submission, 25 for a relay) or "
-		"smtps://host:port (465, TLS from the start). Without it no mail is sent: links of "
-		"invitations are given to whoever invites."),
+		"smtps://host:port (465, TLS from the start). Needs mail.from and public_url. Without "
+		"it no mail is sent: links of invitations are given to whoever invites."),
 	{ .name = "mail.starttls",
 		.kind = SETTING_CHOICE,
 		.offset = AT(mail_starttls),

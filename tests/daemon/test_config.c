@@ -85,7 +85,8 @@ mail_servers_are_taken(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		(void)snprintf(text, sizeof(text),
-			PLAIN "mail: { server = \"%s\"; from = \"a@b\"; };\n", good[i]);
+			PLAIN "public_url = \"https://h\";\n"
+			      "mail: { server = \"%s\"; from = \"a@b\"; };\n", good[i]);
 		assert_int_equal(load(text, &c, &err), RC_OK);
 		assert_string_equal(c->mail_server, good[i]);
 		assert_int_equal(c->mail_starttls, MAIL_TLS_REQUIRE);
@@ -133,6 +134,8 @@ static const struct {
 	{ PLAIN "mail: { server = \"smtp://host/other\"; from = \"a@b\"; };\n",
 		{ ":2:", "mail.server", "smtp://" } },
 	{ PLAIN "mail: { server = \"smtp://host:25\"; };\n", { ":2:", "mail.from" } },
+	{ PLAIN "mail: { server = \"smtp://host:25\"; from = \"a@b\"; };\n",
+		{ ":2:", "mail.server", "public_url" } },
 	{ PLAIN "mail: { server = \"smtp://h\"; from = \"a@b\"; user = \"u\"; };\n",
 		{ ":2:", "mail.password_file" } },
 	{ PLAIN "mail: { server = \"smtp://h\"; from = \"a@b\"; user = \"u\";\n"

@@ -446,6 +446,16 @@ class MailTest(unittest.TestCase):
             self.assertIn("mail.from", str(ended.exception))
             daemon.process = None
 
+    def test_mail_without_a_public_address_is_refused_at_the_start(self):
+        """Else the links in mails, which prove addresses, would lead where a request's Host says."""
+        daemon = Daemon({"mail.server": "smtp://127.0.0.1", "mail.from": "a@b.example", "public_url": None})
+        self.addCleanup(daemon.remove)
+        with self.assertRaises(AssertionError) as ended:
+            daemon.start()
+        for name in ("mail.server", "public_url"):
+            self.assertIn(name, str(ended.exception))
+        daemon.process = None
+
 
 if __name__ == "__main__":
     main()
