@@ -23,6 +23,7 @@
 	X(user_link_candidates, USER, MEMBER_URN ":candidates") \
 	X(group_display, GROUP, "displayName") \
 	X(group_members, GROUP, "members") \
+	X(group_connection, GROUP, "connectionNumber") \
 	X(workspace_display, WORKSPACE, "displayName") \
 	X(workspace_parent, WORKSPACE, "parent") \
 	X(workspace_parent_value, WORKSPACE, "parent.value") \

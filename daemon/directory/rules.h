@@ -84,8 +84,9 @@ void deed_erase(struct deed *x, uint64_t row, uint64_t revision);
 uint64_t deed_assign(struct deed *x, uint64_t principal, struct slice role, uint64_t scope,
 	const char *origin, struct slice origin_id, uint64_t revision);
 
-/* Whether a Group is one of a connection's: it carries a connection's externalId. */
-bool group_is_mapped(const struct directory *d, const struct record *r);
+/* The connection (its number) that a Group is one of: the one that made it, whatever labels (externalIds) it
+ * carries. 0: none. */
+uint32_t group_connection(const struct directory *d, const struct record *r);
 
 /* Invitations that can still be accepted, `but` left out (0: none). Each of those by address has a
  * seat. */

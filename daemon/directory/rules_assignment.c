@@ -119,7 +119,7 @@ check_principal(const struct deed *x, const struct plan *p, struct err *err)
 				"a role in a team is held by members, not by teams");
 		if (p->role != NULL && (rc = role_fits_team(p->role, err)) != RC_OK)
 			return rc;
-		if (record_get(x->o, p->principal, &r) && group_is_mapped(x->d, &r) && !x->by->all)
+		if (record_get(x->o, p->principal, &r) && group_connection(x->d, &r) != 0 && !x->by->all)
 			return operation_require(x->by, operation_find(TYPE_ASSIGNMENT, VERB_CREATE, SLICE("mapping")), 0, false, err);
 		return RC_OK;
 	}
@@ -206,7 +206,7 @@ set_origin(struct deed *x, const struct plan *p)
 	if (same)
 		node_insert(x->root, node_copy(x->arena, had));
 	if (row_type(p->principal) == TYPE_GROUP && record_get(x->o, p->principal, &r) &&
-		group_is_mapped(x->d, &r))
+		group_connection(x->d, &r) != 0)
 		deed_add_origin(x, x->root, "mapping", id_text(x->arena, &r.id));
 	else if (x->by->member != 0)
 		deed_add_origin(x, x->root, "person", id_text(x->arena, &x->by->member_id));

@@ -191,18 +191,10 @@ group_own(const struct subject *s, uint64_t row, const struct record *r)
 	return row != 0 && subject_has_role_in(s, row);
 }
 
-bool
-group_is_mapped(const struct directory *d, const struct record *r)
+uint32_t
+group_connection(const struct directory *d, const struct record *r)
 {
-	struct slice fields = r->fields;
-	struct field f;
-	bool bad = false;
-
-	/* A connection's label is what tells its groups from those made by hand. */
-	while (record_next(d->schema, &fields, &f, &bad))
-		if (f.attr->source == SOURCE_SPACE)
-			return true;
-	return false;
+	return (uint32_t)record_i64(d->schema, r, d->at.group_connection, 0);
 }
 
 /* What a team holds, and the teams around it: who comes in gets it, who goes loses it. */
@@ -215,9 +207,10 @@ check_held(struct deed *x, uint64_t team, bool gives, struct err *err)
 	struct record r;
 	enum rc rc;
 
-	if (n > 0 && connection && record_get(x->o, team, &r) && !group_is_mapped(x->d, &r))
+	if (n > 0 && connection && record_get(x->o, team, &r) &&
+		group_connection(x->d, &r) != x->w->actor.connection)
 		return fail(err, RC_FORBIDDEN, "members",
-			"the team holds roles and is not a group of a connection: a connection may not "
+			"the team holds roles and was not made by this connection, which so may not "
 			"change who is in it");
 	for (size_t i = 0; i < n && !connection; i++) {
 		rc = gives ? subject_may_give(x->by, list[i].role, list[i].scope, err)
@@ -338,6 +331,8 @@ group_check(struct deed *x, struct err *err)
 {
 	enum rc rc;
 
+	if (x->verb == VERB_CREATE && x->w->actor.connection != 0)
+		tree_set_i64(x->arena, x->root, x->d->at.group_connection, x->w->actor.connection);
 	if (x->by == NULL)
 		return RC_OK;
 	if (x->verb == VERB_DELETE)

@@ -2,7 +2,8 @@
  * with their members.
  *
  * What SCIM has no place for stands in one more object, TRANSFER_URN: {"externalIds":
- * {"connection": "id"}, "passwordHash": "…"}. Ids and times are kept. A group of many members takes
+ * {"connection": "id"}, "passwordHash": "…"}, and of a group "connection": the name of the one that
+ * made it, or null. Ids and times are kept. A group of many members takes
  * several lines of the same id, each with some of them: what comes after the first adds its
  * members. An import into an empty org gives the same org. */
 #ifndef DAEMON_DIRECTORY_TRANSFER_H
@@ -39,7 +40,8 @@ struct import_options {
 	struct store *store;
 	struct committer *committer;
 	const struct schema_set *schema;
-	uint32_t org, connection; /* connection: whose externalIds plain ones are */
+	uint32_t org, connection; /* connection: whose externalIds plain ones are; it made what the
+				     file names no connection for */
 	enum dialect dialect;     /* how the lines are read */
 	unsigned threads;         /* that parse; the caller's own only feeds */
 	bool go_on;               /* passes over wrong lines; else the first one ends the import */

@@ -1,5 +1,6 @@
 #include "daemon/directory/transfer.h"
 
+#include "daemon/directory/form.h"
 #include "protocol/scim_write.h"
 
 #include "base/banned.h"
@@ -11,7 +12,7 @@ struct export
 	const struct export_options *options;
 	struct transfer_counts counts;
 	struct projection projection[TYPE_COUNT];
-	const struct attr *password;
+	const struct attr *password, *group_connection;
 	struct txn *reader;
 	struct buf out;
 	uint64_t total;
@@ -63,6 +64,20 @@ put_external_ids(struct export *e, const struct record *r)
 		buf_char(&e->out, '}');
 }
 
+/* Said of every group: of one without a word an import would make its own connection's. */
+static void
+put_connection(struct export *e, const struct record *r)
+{
+	int64_t no = record_i64(e->options->schema, r, e->group_connection, 0);
+	struct connection c;
+
+	buf_slice(&e->out, SLICE("\"connection\":"));
+	if (no > 0 && connection_get(e->reader, e->options->org, (uint32_t)no, &c))
+		buf_json_string(&e->out, slice_of(c.name));
+	else
+		buf_slice(&e->out, SLICE("null"));
+}
+
 static void
 put_extras(struct export *e, const struct record *r)
 {
@@ -72,6 +87,10 @@ put_extras(struct export *e, const struct record *r)
 	BUF_LIT(&e->out, ",\"" TRANSFER_URN "\":{");
 	start = e->out.len;
 	put_external_ids(e, r);
+	if (r->type->code == TYPE_GROUP) {
+		buf_printf(&e->out, "%s", e->out.len > start ? "," : "");
+		put_connection(e, r);
+	}
 	if (e->options->secrets && r->type->code == TYPE_USER &&
 		record_field(e->options->schema, r, e->password, &hash)) {
 		buf_printf(&e->out, "%s\"passwordHash\":", e->out.len > start ? "," : "");
@@ -273,6 +292,8 @@ org_export(const struct export_options *options, struct transfer_counts *out, st
 	projection_all(user, &e.projection[TYPE_USER]);
 	projection_all(schema_type(options->schema, TYPE_GROUP), &e.projection[TYPE_GROUP]);
 	e.password = attr_find(user, SLICE("password"));
+	e.group_connection = attr_own(schema_type(options->schema, TYPE_GROUP)->root,
+		SLICE("connectionNumber"));
 	if ((rc = export_users(&e, err)) == RC_OK && (rc = export_groups(&e, err)) == RC_OK)
 		rc = hand_over(&e, err);
 	*out = e.counts;

@@ -230,6 +230,8 @@ import_new(const struct import_options *options, struct import **out, struct err
 	im->options = *options;
 	im->password = attr_find(schema_type(options->schema, TYPE_USER), SLICE("password"));
 	im->display = attr_find(schema_type(options->schema, TYPE_GROUP), SLICE("displayName"));
+	im->group_connection = attr_own(schema_type(options->schema, TYPE_GROUP)->root,
+		SLICE("connectionNumber"));
 	im->last = &im->first;
 	(void)pthread_mutex_init(&im->lock, NULL);
 	(void)pthread_cond_init(&im->changed, NULL);

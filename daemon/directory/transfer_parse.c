@@ -2,6 +2,7 @@
 #include <sys/random.h>
 
 #include "daemon/clock.h"
+#include "daemon/directory/form.h"
 #include "daemon/directory/org.h"
 #include "daemon/directory/transfer_private.h"
 #include "schema/text.h"
@@ -11,7 +12,9 @@
 /* ---- What stands beside the resource ---- */
 
 struct extras {
+	bool are;             /* whether the line has any */
 	json_t *external_ids; /* borrowed from the line's JSON; NULL: none */
+	struct slice connection; /* that made the group; p NULL: none */
 	struct slice password_hash;
 };
 
@@ -19,12 +22,17 @@ static enum rc
 extras_read(const json_t *object, struct extras *out, struct err *err)
 {
 	const json_t *hash = json_object_get(object, "passwordHash");
+	const json_t *made_by = json_object_get(object, "connection");
 
-	*out = (struct extras){ json_object_get(object, "externalIds"), { NULL, 0 } };
+	*out = (struct extras){ .are = object != NULL,
+		.external_ids = json_object_get(object, "externalIds"),
+		.connection = json_text(made_by) };
 	if (object != NULL && !json_is_object(object))
 		return fail(err, RC_INVALID_VALUE, "", TRANSFER_URN " must be an object");
 	if (out->external_ids != NULL && !json_is_object(out->external_ids))
 		return fail(err, RC_INVALID_VALUE, "", "externalIds must be an object");
+	if (made_by != NULL && !json_is_null(made_by) && out->connection.len == 0)
+		return fail(err, RC_INVALID_VALUE, "", "connection must be a name or null");
 	if (hash == NULL)
 		return RC_OK;
 	out->password_hash = json_text(hash);
@@ -70,8 +78,7 @@ space_of(struct import *im, struct parser *p, struct slice name, uint32_t *out, 
 		}
 	}
 	if (p->space_count == SPACES_MAX)
-		return fail(err, RC_TOO_MANY, "", "externalIds name more than %d connections",
-			SPACES_MAX);
+		return fail(err, RC_TOO_MANY, "", "the file names more than %d connections", SPACES_MAX);
 	if ((rc = committer_run(im->options.committer, connection_step, &j.job, err)) != RC_OK)
 		return rc;
 	p->spaces[p->space_count].name = arena_dup(p->kept, name);
@@ -136,6 +143,21 @@ pack_spaces(struct import *im, struct parser *p, const struct record *header, st
 		buf_slice(&p->packed, buf_as_slice(&p->other));
 		first = false;
 	}
+	return RC_OK;
+}
+
+/* A group of a file that says nothing of connections is as one that the import's connection made. */
+static enum rc
+put_connection(struct import *im, struct parser *p, const struct resource_in *in,
+	const struct extras *extras, struct err *err)
+{
+	uint32_t no = extras->are ? 0 : im->options.connection;
+	enum rc rc;
+
+	if (extras->connection.p != NULL && (rc = space_of(im, p, extras->connection, &no, err)) != RC_OK)
+		return rc;
+	if (no != 0)
+		tree_set_i64(p->arena, in->root, im->group_connection, no);
 	return RC_OK;
 }
 
@@ -268,6 +290,8 @@ line_parse(struct import *im, struct parser *p, struct chunk *chunk, struct slic
 		header_fill(p, body, item, &header);
 		members_keep(chunk, &in.members, item);
 		if ((rc = uniques_find(im, chunk, in.root, item, err)) == RC_OK &&
+			(item->type != TYPE_GROUP ||
+				(rc = put_connection(im, p, &in, &extras, err)) == RC_OK) &&
 			(rc = pack_spaces(im, p, &header, in.root, extras.external_ids, err)) ==
 				RC_OK)
 			item->packed = arena_dup(chunk->arena, buf_as_slice(&p->packed));

@@ -67,7 +67,7 @@ struct pending {
 
 struct import {
 	struct import_options options;
-	const struct attr *password, *display;
+	const struct attr *password, *display, *group_connection;
 	struct transfer_counts counts;
 
 	pthread_mutex_t lock;

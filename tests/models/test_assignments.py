@@ -1,6 +1,7 @@
 """Assignments as records: origins, times, mapped groups, and that one member has one role in the org."""
 
 import datetime
+import json
 import time
 
 from living import GROUP, LivingTest, OURS, replaced
@@ -234,6 +235,65 @@ class Assignments(LivingTest):
         reply = idp.patch(f"/Groups/{team}", {"op": "add", "path": "members", "value": [{"value": self.member}]})
         self.assertEqual(reply.status, 403, reply)
         self.assertFalse(self.may_edit(self.reader))
+
+    def add(self, who, team, member, *before):
+        return who.patch(f"/Groups/{team}", *before, {"op": "add", "path": "members", "value": [{"value": member}]})
+
+    def test_a_label_makes_no_team_a_connections(self):
+        """Whatever externalId it claims, before or in the same request: it fills no team that it did not make."""
+        idp = self.idp()
+        label = {"op": "replace", "path": "externalId", "value": "mine"}
+        for before in ((), (label,)):
+            team = self.org_.make("team")
+            self.allowed(self.give(self.owner, team, "workspace/manager", self.space))
+            if not before:
+                self.assertEqual(idp.patch(f"/Groups/{team}", label).status, 200)
+            self.assertEqual(self.add(idp, team, self.member, *before).status, 403)
+        team = self.org_.make("team")
+        self.allowed(self.give(self.owner, team, "workspace/manager", self.space))
+        inner = idp.post("/Groups", {"schemas": [GROUP], "displayName": "Inner", "externalId": "i"}).json["id"]
+        self.assertEqual(self.add(idp, team, inner).status, 403)
+        put = idp.put(f"/Groups/{team}", {"schemas": [GROUP], "displayName": self.name("t"), "externalId": "o",
+                                          "members": [{"value": self.member}]})
+        self.assertEqual(put.status, 403, put)
+        self.assertFalse(self.may_edit(self.reader))
+
+    def test_a_group_without_a_label_is_its_connections(self):
+        idp, other = self.idp(), HarnessOrg(self.daemon, self.org_.key, "hr", self.daemon.connect(self.org_.key, "hr"))
+        self.addCleanup(other.close)
+        group = idp.post("/Groups", {"schemas": [GROUP], "displayName": "Plain"}).json["id"]
+        manager = self.person()
+        self.org_.join(manager, "org/contributor")
+        self.org_.assign(self.org_.member(manager), "workspace/manager", self.space)
+        self.denied(self.give(manager, group, "workspace/contributor", self.space), "role.map")
+        mapped = self.allowed(self.give(self.owner, group, "workspace/manager", self.space))
+        self.assertEqual([o["type"] for o in mapped["origins"]], ["mapping"])
+        self.assertEqual(self.add(other, group, self.member).status, 403)
+        self.assertEqual(self.add(other, group, self.member, {"op": "replace", "path": "externalId", "value": "x"}).status, 403)
+        self.assertFalse(self.may_edit(self.reader))
+        self.assertEqual(self.add(idp, group, self.member).status, 200)
+        self.assertTrue(self.may_edit(self.reader))
+        again = idp.put(f"/Groups/{group}", {"schemas": [GROUP], "displayName": "Plain", "members": []})
+        self.assertEqual(again.status, 200, again)
+        self.assertFalse(self.may_edit(self.reader))
+
+    def test_what_an_import_makes_is_its_connections_or_as_it_was(self):
+        idp = self.idp()
+        line = {"schemas": [GROUP], "displayName": "Loaded"}
+        done = self.daemon.run_ctl("import", self.org_.key, "--connection", "idp", stdin=json.dumps(line))
+        self.assertEqual(done.returncode, 0, done)
+        self.org_.make("team")
+        target = self.living("lab")
+        exported = self.daemon.run_ctl("export", self.org_.key).stdout
+        groups = [json.loads(text) for text in exported.splitlines() if GROUP in text]
+        beside = "urn:rosterd:scim:schemas:export:1.0:Resource"
+        made = {group["displayName"]: group[beside]["connection"] for group in groups}
+        self.assertEqual(made.pop("Loaded"), "idp")
+        self.assertEqual(set(made.values()), {None})
+        done = self.daemon.run_ctl("import", target.key, "--connection", "idp", "--continue", stdin=exported)
+        self.assertEqual(done.returncode, 0, done)
+        after = [json.loads(text) for text in self.daemon.run_ctl("export", target.key).stdout.splitlines() if GROUP in text]
+        self.assertEqual({g["displayName"]: g[beside]["connection"] for g in after}, {"Loaded": "idp", **made})
 
     def test_a_connection_gives_no_roles(self):
         idp = self.idp()
