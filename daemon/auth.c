@@ -534,12 +534,12 @@ slot_load(struct auth *a, struct txn *reader, struct slice header, struct slice 
 	return RC_OK;
 }
 
-enum rc
-auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
-	struct slice org_key, int64_t now, struct caller *out, struct err *err)
+/* What a header opens; *k is the worker's, until its next look-up. */
+static enum rc
+slot_get(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization, int64_t now,
+	struct known **out, struct err *err)
 {
 	struct slice text;
-	struct cache *cache;
 	struct known *k;
 	enum rc rc;
 
@@ -549,13 +549,25 @@ auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice aut
 			"a bearer token is needed (Authorization: Bearer ...)");
 	if (!bearer_token(authorization, &text))
 		return invalid_token(err);
-	cache = a->caches[worker];
-	k = slot_find(cache, header_hash(a->seed, authorization), authorization);
+	k = slot_find(a->caches[worker], header_hash(a->seed, authorization), authorization);
 	if ((!known_is(k, authorization) || k->generation != store_epoch(a->options.store)) &&
 		(rc = slot_load(a, reader, authorization, text, k, err)) != RC_OK)
 		return rc;
-	if (k->token.expires != 0 && k->token.expires <= now)
-		return invalid_token(err);
+	*out = k;
+	return k->token.expires != 0 && k->token.expires <= now ? invalid_token(err) : RC_OK;
+}
+
+enum rc
+auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
+	struct slice org_key, int64_t now, struct caller *out, struct err *err)
+{
+	struct arena *arena;
+	struct known *k;
+	enum rc rc = slot_get(a, worker, reader, authorization, now, &k, err);
+
+	if (rc != RC_OK)
+		return rc;
+	arena = a->caches[worker]->arena;
 	*out = (struct caller){ .kind = kinds[k->token.kind].caller,
 		.connection = k->token.connection,
 		.token = k->token.no,
@@ -563,14 +575,30 @@ auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice aut
 		.token_row = k->token.row,
 		.generation = k->generation,
 		.dialect = k->dialect };
-	arena_clear(cache->arena);
+	arena_clear(arena);
 	rc = kinds[k->token.kind].home ? enter_home(a, reader, k, org_key, now, out, err)
 	     : org_key.p == NULL
 		     ? enter_platform(a, reader, k, out, err)
-		     : enter_any(a, cache->arena, reader, k, org_key, now, out, err);
+		     : enter_any(a, arena, reader, k, org_key, now, out, err);
 	if (rc == RC_OK && now - k->noted >= MINUTE)
 		use_note(a, k, now);
 	return rc;
+}
+
+enum rc
+auth_identify(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization, int64_t now,
+	enum caller_kind *kind, char org_key[ORG_KEY_MAX + 1], struct err *err)
+{
+	struct known *k;
+	enum rc rc = slot_get(a, worker, reader, authorization, now, &k, err);
+
+	if (rc != RC_OK)
+		return rc;
+	*kind = kinds[k->token.kind].caller;
+	org_key[0] = '\0';
+	if (kinds[k->token.kind].home)
+		memcpy(org_key, k->org.key, sizeof(k->org.key));
+	return RC_OK;
 }
 
 /* Token, connection and org; whoever changes one of them raises the epoch before the change is

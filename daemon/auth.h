@@ -60,6 +60,11 @@ void auth_free(struct auth *a);
 enum rc auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
 	struct slice org_key, int64_t now, struct caller *out, struct err *err) MUSTCHECK;
 
+/* Whose token it is, whatever it may do where, and the key of the one org that it opens ("" when there may be several).
+ * UNAUTHORIZED as above. */
+enum rc auth_identify(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
+	int64_t now, enum caller_kind *kind, char org_key[ORG_KEY_MAX + 1], struct err *err) MUSTCHECK;
+
 /* In the write transaction that carries out what a caller asked for before: its org, its token or
  * its membership may be gone by now. Errors as above. */
 enum rc auth_still(

@@ -333,6 +333,15 @@ has_scheme(const char *url, const char *scheme)
 	return strncasecmp(url, scheme, strlen(scheme)) == 0;
 }
 
+const char *
+config_default_url(const struct config *c)
+{
+	for (size_t i = 0; c->listen[i] != NULL; i++)
+		if (!has_scheme(c->listen[i], "roster://"))
+			return c->listen[i];
+	return "https://localhost";
+}
+
 static enum rc
 listeners_check(const struct reading *r, struct err *err)
 {
@@ -343,11 +352,12 @@ listeners_check(const struct reading *r, struct err *err)
 		return fail(err, RC_INVALID_VALUE, "", "%s:%u: listen needs at least one address",
 			r->file, line);
 	for (size_t i = 0; c->listen[i] != NULL; i++) {
-		if (!has_scheme(c->listen[i], "https://") && !has_scheme(c->listen[i], "http://"))
+		if (!has_scheme(c->listen[i], "https://") && !has_scheme(c->listen[i], "http://") &&
+			!has_scheme(c->listen[i], "roster://"))
 			return fail(err, RC_INVALID_VALUE, "",
-				"%s:%u: listen: \"%.100s\" does not begin with https:// or http://",
+				"%s:%u: listen: \"%.100s\" does not begin with https:// or http:// or roster://",
 				r->file, line, c->listen[i]);
-		if (has_scheme(c->listen[i], "https://") &&
+		if (!has_scheme(c->listen[i], "http://") &&
 			(c->tls_certificate == NULL || c->tls_private_key == NULL))
 			return fail(err, RC_INVALID_VALUE, "",
 				"%s:%u: listen: \"%.100s\" needs tls.certificate and "

@@ -78,4 +78,7 @@ void config_print_example(struct buf *out);
 /* The SETTINGS part of rosterd.conf(5), roff. */
 void config_print_manual(struct buf *out);
 
+/* The first listener that speaks HTTP: what addresses begin with where nothing else is known. */
+const char *config_default_url(const struct config *c);
+
 #endif

@@ -1,4 +1,4 @@
-/* Inside the HTTPS door: workers, connections, answers. For server.c, worker.c, conn.c and respond.c only; handlers see exchange.h.
+/* Inside the doors: workers, connections, answers. For server.c, worker.c, conn.c, respond.c and session.c only; handlers see exchange.h and session.h.
  *
  * Everything here but `struct server` and a worker's queue belongs to the worker's thread. */
 #ifndef DAEMON_CONN_H
@@ -85,11 +85,15 @@ struct exchange_slot {
 	int status;
 };
 
+/* What speaks there. */
+enum listen_kind { LISTEN_HTTP, LISTEN_HTTPS, LISTEN_ROSTER };
+
 struct listener {
 	struct worker *worker;
 	struct event accept;
 	int fd;
-	bool secure, on;
+	enum listen_kind kind;
+	bool on;
 };
 
 struct post {
@@ -123,6 +127,9 @@ struct worker {
 
 	struct conn **conns;
 	size_t conn_count, conn_cap, sweep;
+	struct session **sessions;
+	size_t session_count, session_cap, session_sweep;
+	struct session_task *orphans; /* outlived their sessions */
 	struct block *blocks;
 	unsigned block_count;
 	struct exchange_slot *exchanges;
@@ -149,7 +156,7 @@ struct server {
 	size_t listen_count;
 	char *certificate, *private_key;
 	pthread_mutex_t tls_lock;
-	SSL_CTX *tls; /* under tls_lock */
+	SSL_CTX *tls, *session_tls; /* under tls_lock */
 	struct worker *workers;
 	unsigned worker_count;
 	size_t block_size;
@@ -180,7 +187,11 @@ void worker_block_back(struct worker *w, struct block *b);
 struct exchange *worker_exchange(struct worker *w);
 void worker_exchange_back(struct worker *w, struct exchange *x);
 void worker_log_soon(struct worker *w);
-SSL *server_new_ssl(struct server *s); /* server.c; thread-safe */
+void worker_session_add(struct worker *w, struct session *s);
+void worker_session_remove(struct worker *w, struct session *s);
+/* server.c; thread-safe */
+SSL *server_new_ssl(struct server *s);
+SSL *server_new_session_ssl(struct server *s);
 
 static inline void
 count(_Atomic uint64_t *n)

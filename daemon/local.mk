@@ -114,6 +114,13 @@ libdaemon_a_SOURCES = \
 	daemon/pool.c daemon/pool.h \
 	daemon/rate.c daemon/rate.h \
 	daemon/respond.c \
+	daemon/roster/ask.c \
+	daemon/roster/batch.c \
+	daemon/roster/message.h \
+	daemon/roster/door.c \
+	daemon/roster/hello.c \
+	daemon/roster/peer.c \
+	daemon/roster/roster.h \
 	daemon/scim/acts.c daemon/scim/acts.h \
 	daemon/scim/actions.c \
 	daemon/scim/audit.c \
@@ -136,6 +143,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/write.c \
 	daemon/seal.c daemon/seal.h \
 	daemon/server.c daemon/server.h \
+	daemon/session.c daemon/session.h \
 	daemon/tls.c daemon/tls.h \
 	daemon/worker.c
 

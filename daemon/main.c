@@ -29,6 +29,7 @@
 #include "daemon/mail/mailer.h"
 #include "daemon/models.h"
 #include "daemon/rate.h"
+#include "daemon/roster/roster.h"
 #include "daemon/scim/scim.h"
 #include "daemon/server.h"
 
@@ -49,6 +50,7 @@ struct daemon {
 	struct auth *auth;
 	struct rate *rate;
 	struct scim *scim;
+	struct roster *roster;
 	struct mailer *mailer;
 	struct control *control;
 	int lock;
@@ -131,10 +133,27 @@ scim_start(struct daemon *d, struct err *err)
 		.auth = d->auth,
 		.rate = d->rate,
 		.workers = (unsigned)d->config->workers,
-		.default_url = d->config->listen[0],
+		.default_url = config_default_url(d->config),
 	};
 
 	return scim_new(&options, &d->scim, err);
+}
+
+static enum rc
+roster_start(struct daemon *d, struct err *err)
+{
+	struct roster_options options = {
+		.schema = d->schema,
+		.directory = &d->directory,
+		.config = d->config,
+		.store = d->store,
+		.committer = d->committer,
+		.auth = d->auth,
+		.rate = d->rate,
+		.workers = (unsigned)d->config->workers,
+	};
+
+	return roster_new(&options, &d->roster, err);
 }
 
 static enum rc
@@ -158,8 +177,10 @@ listeners_open(struct daemon *d, struct err *err)
 		.handler = handle,
 		.admit = admit,
 		.arg = d,
+		.sessions = roster_sessions,
 	};
 
+	options.sessions.arg = &d->roster; /* made when there is a store */
 	return server_new(&options, &d->server, err);
 }
 
@@ -435,6 +456,7 @@ stop(struct daemon *d)
 		committer_free(d->committer);
 	scim_free(d->scim);
 	server_free(d->server); /* writes under way post their answers to its workers */
+	roster_free(d->roster);
 	if (d->store != NULL)
 		store_close(d->store);
 	rate_free(d->rate);
@@ -455,7 +477,7 @@ start(struct daemon *d, struct err *err)
 		return rc;
 	hide_memory(); /* after setuid(), which makes the process dumpable again */
 	d->rate = rate_new(&limits);
-	if ((rc = scim_start(d, err)) != RC_OK ||
+	if ((rc = scim_start(d, err)) != RC_OK || (rc = roster_start(d, err)) != RC_OK ||
 		(rc = mailer_new(d->config, d->store, d->committer, &d->mailer, err)) != RC_OK)
 		return rc;
 	control = (struct control_options){ .config = d->config,

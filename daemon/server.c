@@ -23,15 +23,31 @@ enum {
 struct listen_address {
 	struct sockaddr_storage sa;
 	socklen_t len;
-	bool secure;
+	enum listen_kind kind;
+};
+
+static const struct {
+	struct slice scheme;
+	enum listen_kind kind;
+} schemes[] = {
+	{ SLICE_INIT("https://"), LISTEN_HTTPS },
+	{ SLICE_INIT("http://"), LISTEN_HTTP },
+	{ SLICE_INIT("roster://"), LISTEN_ROSTER },
 };
 
 /* --- addresses --- */
 
-static struct slice
-without(struct slice s, struct slice prefix)
+/* Takes the scheme off a URL. */
+static bool
+split_scheme(struct slice *url, enum listen_kind *kind)
 {
-	return slice_from(s, prefix.len);
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (slice_starts(*url, schemes[i].scheme)) {
+			*url = slice_from(*url, schemes[i].scheme.len);
+			*kind = schemes[i].kind;
+			return true;
+		}
+	return false;
 }
 
 /* Takes "host:port" or "[v6]:port" apart. */
@@ -62,7 +78,6 @@ split_host(struct slice s, char *host, size_t size, uint64_t *port)
 static enum rc
 parse_listen(const char *url, struct listen_address *out, struct err *err)
 {
-	static const struct slice https = SLICE_INIT("https://"), http = SLICE_INIT("http://");
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
 	struct slice s = slice_of(url);
@@ -70,10 +85,10 @@ parse_listen(const char *url, struct listen_address *out, struct err *err)
 	uint64_t port;
 	int r;
 
-	out->secure = slice_starts(s, https);
-	if (!out->secure && !slice_starts(s, http))
-		return fail(err, RC_INVALID_VALUE, "listen", "\"%s\" begins neither with https:// nor http://.", url);
-	if (!split_host(without(s, out->secure ? https : http), host, sizeof(host), &port))
+	if (!split_scheme(&s, &out->kind))
+		return fail(err, RC_INVALID_VALUE, "listen",
+			"\"%s\" begins neither with https:// nor http:// nor roster://.", url);
+	if (!split_host(s, host, sizeof(host), &port))
 		return fail(err, RC_INVALID_VALUE, "listen", "\"%s\" is not an address like https://127.0.0.1:8443.", url);
 	(void)snprintf(service, sizeof(service), "%u", (unsigned)port);
 	if ((r = getaddrinfo(host, service, &hints, &found)) != 0)
@@ -130,7 +145,7 @@ bind_all(struct server *s, size_t n, struct err *err)
 			return fail(err, RC_INVALID_VALUE, "listen", "\"%s\" cannot be bound: %s", url,
 				strerror(errno));
 		s->workers[i].listeners[n].fd = fd;
-		s->workers[i].listeners[n].secure = a->secure;
+		s->workers[i].listeners[n].kind = a->kind;
 		/* The first finds the port that 0 stands for, the others share it. */
 		if (*port_of(a) == 0 && getsockname(fd, (struct sockaddr *)&a->sa, &a->len) != 0)
 			return fail(err, RC_INTERNAL, "listen", "The port of \"%s\" is not known: %s", url,
@@ -141,35 +156,69 @@ bind_all(struct server *s, size_t n, struct err *err)
 
 /* --- TLS --- */
 
-SSL *
-server_new_ssl(struct server *s)
+static SSL *
+new_ssl(struct server *s, SSL_CTX **ctx)
 {
 	SSL *ssl;
 
 	pthread_mutex_lock(&s->tls_lock);
-	ssl = SSL_new(s->tls);
+	ssl = SSL_new(*ctx);
 	pthread_mutex_unlock(&s->tls_lock);
 	return ssl;
+}
+
+SSL *
+server_new_ssl(struct server *s)
+{
+	return new_ssl(s, &s->tls);
+}
+
+SSL *
+server_new_session_ssl(struct server *s)
+{
+	return new_ssl(s, &s->session_tls);
+}
+
+static bool
+listens(const struct server *s, enum listen_kind kind)
+{
+	for (size_t i = 0; i < s->listen_count; i++)
+		if (s->addresses[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* Connections hold the former one as long as they need it. */
+static void
+swap_tls(struct server *s, SSL_CTX **at, SSL_CTX *fresh)
+{
+	SSL_CTX *old;
+
+	pthread_mutex_lock(&s->tls_lock);
+	old = *at;
+	*at = fresh;
+	pthread_mutex_unlock(&s->tls_lock);
+	SSL_CTX_free(old);
 }
 
 enum rc
 server_reload_tls(struct server *s, struct err *err)
 {
-	SSL_CTX *fresh, *old;
-	bool wanted = false;
-	enum rc rc;
+	SSL_CTX *https = NULL, *roster = NULL;
+	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < s->listen_count; i++)
-		wanted |= s->addresses[i].secure;
-	if (!wanted)
-		return RC_OK;
-	if ((rc = tls_context_new(s->certificate, s->private_key, "http/1.1", &fresh, err)) != RC_OK)
+	if (listens(s, LISTEN_HTTPS))
+		rc = tls_context_new(s->certificate, s->private_key, "http/1.1", &https, err);
+	if (rc == RC_OK && listens(s, LISTEN_ROSTER))
+		rc = tls_context_new_roster(s->certificate, s->private_key, &roster, err);
+	if (rc != RC_OK) {
+		SSL_CTX_free(https);
 		return rc;
-	pthread_mutex_lock(&s->tls_lock);
-	old = s->tls;
-	s->tls = fresh;
-	pthread_mutex_unlock(&s->tls_lock);
-	SSL_CTX_free(old); /* connections hold it as long as they need it */
+	}
+	if (https != NULL)
+		swap_tls(s, &s->tls, https);
+	if (roster != NULL)
+		swap_tls(s, &s->session_tls, roster);
 	return RC_OK;
 }
 
@@ -290,6 +339,7 @@ server_free(struct server *s)
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_release(&s->workers[i]);
 	SSL_CTX_free(s->tls);
+	SSL_CTX_free(s->session_tls);
 	(void)pthread_mutex_destroy(&s->tls_lock);
 	free(s->workers);
 	free(s->addresses);
@@ -309,4 +359,10 @@ server_stats(const struct server *s, struct server_stats *out)
 		out->requests += atomic_load_explicit(&n->requests, memory_order_relaxed);
 		out->refused += atomic_load_explicit(&n->refused, memory_order_relaxed);
 	}
+}
+
+void
+worker_server_stats(const struct worker *w, struct server_stats *out)
+{
+	server_stats(w->server, out);
 }

@@ -1,22 +1,24 @@
-/* The HTTPS door: listeners, TLS, connections, worker threads.
+/* The doors to the network: listeners, TLS, connections, worker threads.
  *
  * Memory, at most: a connection at rest costs about 14 KiB over TLS and 1 KiB without (its OpenSSL state; buffers are the worker's and are
  * lent while bytes move). One with a request under way adds the head and body as far as received (limits.head + max_body), its
  * arena, and at most 256 KiB and one answer of bytes that its client has not taken yet.
  *
  * One event loop a worker; every worker listens by itself (SO_REUSEPORT). TLS is OpenSSL on the non-blocking socket, from libevent's
- * own events, with read-ahead. The server knows HTTP and nothing of SCIM. */
+ * own events, with read-ahead. The server knows HTTP and frames, and nothing of what they mean. */
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
 #include "base/err.h"
 #include "daemon/exchange.h"
+#include "daemon/session.h"
 
 struct server;
 
 struct server_options {
-	const char *const *listen; /* "https://127.0.0.1:8443", "http://127.0.0.1:8080" (behind a proxy), "https://[::]:443"; NULL-terminated */
-	const char *certificate, *private_key; /* PEM files, for https */
+	const char *const *listen; /* "https://127.0.0.1:8443", "http://127.0.0.1:8080" (behind a proxy), "https://[::]:443",
+				    "roster://127.0.0.1:8444" (frames); NULL-terminated */
+	const char *certificate, *private_key; /* PEM files, for https and roster */
 	unsigned workers;
 	size_t max_connections; /* in all; above it new ones are closed at once */
 	size_t max_body;        /* bytes: TOO_LARGE names it */
@@ -32,6 +34,7 @@ struct server_options {
 	 * leaves the exchange alone and handler is called when the body is complete. */
 	exchange_handler *admit;
 	void *arg; /* of handler and admit */
+	struct session_handler sessions; /* for roster:// */
 };
 
 /* Binds all listeners (so that privileges can be dropped after), does not accept yet. Options are copied. */
@@ -52,5 +55,7 @@ struct server_stats {
 	uint64_t connections, accepted, requests, refused;
 };
 void server_stats(const struct server *s, struct server_stats *out);
+/* Of the server that a worker belongs to. */
+void worker_server_stats(const struct worker *w, struct server_stats *out);
 
 #endif

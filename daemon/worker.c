@@ -185,6 +185,29 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 		event_active(&w->wake, EV_READ, 0);
 }
 
+/* --- sessions --- */
+
+void
+worker_session_add(struct worker *w, struct session *s)
+{
+	if (w->session_count == w->session_cap) {
+		w->session_cap = w->session_cap == 0 ? 64 : w->session_cap * 2;
+		if ((w->sessions = realloc(w->sessions, w->session_cap * sizeof(struct session *))) == NULL)
+			abort();
+	}
+	session_set_slot(s, w->session_count);
+	w->sessions[w->session_count++] = s;
+}
+
+void
+worker_session_remove(struct worker *w, struct session *s)
+{
+	struct session *last = w->sessions[--w->session_count];
+
+	w->sessions[session_slot(s)] = last;
+	session_set_slot(last, session_slot(s));
+}
+
 /* --- accepting --- */
 
 static void
@@ -220,7 +243,10 @@ accepted(struct listener *l, int fd, const struct sockaddr_storage *sa)
 	}
 	count(&w->counters.accepted);
 	format_peer(sa, peer, sizeof(peer));
-	conn_new(w, fd, l->secure, peer);
+	if (l->kind == LISTEN_ROSTER)
+		session_new(w, fd, peer);
+	else
+		conn_new(w, fd, l->kind == LISTEN_HTTPS, peer);
 }
 
 static void
@@ -276,6 +302,19 @@ listeners_close(struct worker *w)
 /* --- time --- */
 
 static void
+sessions_check(struct worker *w)
+{
+	size_t n = (w->session_count + SWEEP_TICKS - 1) / SWEEP_TICKS;
+
+	for (; n > 0 && w->session_count > 0; n--) {
+		w->session_sweep = w->session_sweep == 0 || w->session_sweep > w->session_count
+					   ? w->session_count
+					   : w->session_sweep;
+		session_check(w->sessions[--w->session_sweep]);
+	}
+}
+
+static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
@@ -289,7 +328,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		w->sweep = w->sweep == 0 || w->sweep > w->conn_count ? w->conn_count : w->sweep;
 		conn_check(w->conns[--w->sweep]);
 	}
-	if (w->draining && (w->conn_count == 0 || w->now_us >= w->drain_end_us))
+	sessions_check(w);
+	if (w->draining && (w->conn_count + w->session_count == 0 || w->now_us >= w->drain_end_us))
 		(void)event_base_loopbreak(w->base);
 }
 
@@ -310,7 +350,9 @@ drain(void *arg)
 	listeners_close(w);
 	for (size_t i = w->conn_count; i > 0; i--)
 		conn_run(w->conns[i - 1]);
-	if (w->conn_count == 0)
+	for (size_t i = w->session_count; i > 0; i--)
+		session_drain(w->sessions[i - 1]);
+	if (w->conn_count + w->session_count == 0)
 		(void)event_base_loopbreak(w->base);
 }
 
@@ -338,6 +380,8 @@ worker_main(void *arg)
 	listeners_close(w);
 	for (size_t i = w->conn_count; i > 0; i--)
 		conn_free(w->conns[i - 1]); /* those that a handler still has stay, see worker_release() */
+	for (size_t i = w->session_count; i > 0; i--)
+		session_free(w->sessions[i - 1]);
 	log_flush(&w->log);
 	return NULL;
 }
@@ -427,6 +471,7 @@ worker_release(struct worker *w)
 			exchange_drop(c->x);
 		conn_free(c);
 	}
+	session_orphans_free(w);
 	while (w->blocks != NULL) {
 		struct block *b = w->blocks;
 
@@ -454,6 +499,7 @@ worker_release(struct worker *w)
 	free(w->posted.items);
 	free(w->running.items);
 	free(w->conns);
+	free(w->sessions);
 	free(w->listeners);
 	buf_release(&w->out);
 	buf_release(&w->piece);

@@ -31,6 +31,8 @@ enum {
 	X(ORG_USAGE, "org.usage", AT_ORG, false, "see limits and quotas, and what is used of them") \
 	X(ORG_RESERVE, "org.reserve", AT_ORG, false, "reserve and release quota for anyone in the org") \
 	X(ORG_CHECK, "org.check", AT_ORG, true, "ask what someone may do") \
+	X(ORG_SYNC, "org.sync", AT_ORG, false, "send the whole desired state of members and teams in one step") \
+	X(ORG_WATCH, "org.watch", AT_ORG, false, "follow every change of the org") \
 	X(MEMBER_VIEW, "member.view", AT_ORG, true, "see members") \
 	X(MEMBER_CREATE, "member.create", AT_ORG, false, "add a member without an invitation") \
 	X(MEMBER_INVITE, "member.invite", AT_ORG, false, "invite people by address") \

@@ -40,6 +40,7 @@ struct check_place {
 	struct slice project; /* names begin in the workspace when there is one; an id must lie in it */
 	struct slice team;    /* by itself only, as are scope and org */
 	struct slice scope;   /* a workspace, project or team by id, or the first two by names */
+	char id_text[UUID_TEXT]; /* room for whoever has an id and no text of it */
 };
 
 /* ---- What ---- */

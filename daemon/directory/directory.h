@@ -107,6 +107,10 @@ struct membership {
 };
 size_t membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct membership **out);
 
+/* Whether a group holds a member or group itself, or through other groups. */
+enum membership_kind { NOT_MEMBER, DIRECT_MEMBER, NESTED_MEMBER };
+enum membership_kind membership_find(struct orgtx *o, struct arena *a, uint64_t group, uint64_t member);
+
 /* The name by which a member or group is shown: displayName, else userName. Borrowed from the record. */
 struct slice display_of(const struct directory *d, const struct record *r);
 

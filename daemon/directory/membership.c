@@ -86,6 +86,34 @@ membership_list(struct orgtx *o, struct arena *a, uint64_t member, struct member
 	return f.count;
 }
 
+/* Groups come behind users in a group's list. */
+static bool
+holds_groups(struct orgtx *o, uint64_t group)
+{
+	uint64_t row;
+
+	return edge_list(o, EDGE_MEMBERS, group, ((uint64_t)TYPE_GROUP << 56) - 1, &row, 1) == 1 &&
+	       row_type(row) == TYPE_GROUP;
+}
+
+enum membership_kind
+membership_find(struct orgtx *o, struct arena *a, uint64_t group, uint64_t member)
+{
+	struct found f = { .arena = a, .seen = { .arena = a } };
+
+	if (edge_has(o, group, member))
+		return DIRECT_MEMBER;
+	if (!holds_groups(o, group))
+		return NOT_MEMBER;
+	add_groups_of(&f, o, member, 0);
+	for (size_t i = 0; i < f.count; i++) {
+		if (f.list[i].group == group)
+			return NESTED_MEMBER;
+		add_groups_of(&f, o, f.list[i].group, f.list[i].group);
+	}
+	return NOT_MEMBER;
+}
+
 struct slice
 display_of(const struct directory *d, const struct record *r)
 {

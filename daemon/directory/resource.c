@@ -11,7 +11,8 @@ directory_init(struct directory *d, const struct schema_set *schema, const struc
 {
 	static const enum perm of_connections[] = { PERM_MEMBER_VIEW, PERM_MEMBER_CREATE,
 		PERM_MEMBER_EDIT, PERM_MEMBER_SUSPEND, PERM_MEMBER_REMOVE, PERM_TEAM_VIEW,
-		PERM_TEAM_CREATE, PERM_TEAM_EDIT, PERM_TEAM_DELETE, PERM_TEAM_MEMBERS };
+		PERM_TEAM_CREATE, PERM_TEAM_EDIT, PERM_TEAM_DELETE, PERM_TEAM_MEMBERS,
+		PERM_ORG_SYNC };
 
 	*d = (struct directory){ .schema = schema,
 		.models = models,

@@ -281,6 +281,22 @@ entry_bytes(struct orgtx *o, uint64_t revision, struct slice *out)
 	return true;
 }
 
+uint64_t
+journal_oldest(struct orgtx *o)
+{
+	uint8_t key[KEY_ROW];
+	MDB_cursor *cursor = txn_cursor(o->t, TAB_JOURNAL);
+	MDB_val k = { sizeof(key), key }, v;
+	int rc;
+
+	key_row(key, o->org, 0);
+	if (cursor == NULL || (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE)) == MDB_NOTFOUND)
+		return 0;
+	return txn_ok(o->t, rc) && k.mv_size == KEY_ROW && memcmp(k.mv_data, key, KEY_ORG) == 0
+		       ? get_be64((const uint8_t *)k.mv_data + KEY_ORG)
+		       : 0;
+}
+
 bool
 journal_get(struct orgtx *o, uint64_t revision, struct journal_entry *out)
 {

@@ -93,6 +93,9 @@ void reader_end(struct txn *t);
 typedef enum rc store_write_fn(struct txn *t, void *arg, struct err *err);
 enum rc store_write(struct store *s, store_write_fn *fn, void *arg, struct err *err) MUSTCHECK;
 
+/* Tells one state of the store from another: a read transaction's rises with every commit. */
+uint64_t txn_id(const struct txn *t);
+
 /* The sticky failure of a transaction, OK when none. */
 enum rc txn_rc(const struct txn *t);
 
@@ -388,6 +391,8 @@ struct change {
 };
 
 bool journal_get(struct orgtx *o, uint64_t revision, struct journal_entry *out);
+/* The first revision that it has; 0: none. */
+uint64_t journal_oldest(struct orgtx *o);
 bool journal_next_change(struct slice *changes, struct change *out, bool *bad);
 /* The packed record that a replace or delete of this entry found; borrowed. false: the journal does not have it. */
 bool journal_old(struct orgtx *o, const struct journal_entry *entry, const struct change *change, struct slice *packed);

@@ -241,6 +241,12 @@ txn_entry_changed(struct txn *t)
 }
 
 uint64_t
+txn_id(const struct txn *t)
+{
+	return mdb_txn_id(t->mdb);
+}
+
+uint64_t
 store_departures(const struct store *s)
 {
 	return atomic_load(&s->departures);

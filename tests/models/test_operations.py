@@ -2,11 +2,13 @@
 plain model. An operation that nothing here performs fails the test."""
 
 import datetime
+import json
 import subprocess
 import tempfile
 
 from living import GROUP, LivingTest, OURS, PATCH, USER, model_of, replaced
-from harness import main, program
+from harness import Reply, main, program
+from wire import Failure, Wire
 
 MODELS = ("standard", "lab", "sandbox", "network", "metal", "studio", "school")
 LATER = "2040-01-01T00:00:00Z"
@@ -713,6 +715,30 @@ def _(s):
     s.ask("POST", f"/orgs/{s.org.key}/access/v1/evaluation", {
         "subject": {"type": "user", "id": s.thing("user")}, "action": {"name": "org.view"},
         "resource": {"type": "org", "id": s.org.key}}, base="url", headers=PLAIN_JSON)
+
+
+# ---- The binary door ----
+
+def over_the_wire(s, type, **fields):
+    """What a request of roster/1 comes to, as a reply."""
+    token = s.actor.token if hasattr(s.actor, "token") else s.actor
+    try:
+        with Wire(s.test.daemon, token, s.org.key) as wire:
+            answer = wire.call(type, **fields)
+        reply = Reply(200, [], json.dumps(answer, default=repr).encode())
+    except Failure as failure:
+        reply = Reply(failure.status, [], json.dumps({"detail": failure.message}).encode())
+    s.judge(reply, None, False, ())
+
+
+@drives("members")
+def _(s):
+    over_the_wire(s, "is-member", subject_id=s.thing("user"), group_id=s.thing("team"))
+
+
+@drives("stats")
+def _(s):
+    over_the_wire(s, "stats")
 
 
 # ---- The walk ----

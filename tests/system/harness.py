@@ -333,6 +333,7 @@ class Daemon:
         self.log_path = self.folder / "log"
         self.config_path = self.folder / "rosterd.conf"
         self.port = free_port()
+        self.roster_port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.extra = config or {}
         self.rosterd = str(pathlib.Path(build) / "rosterd") if build else program("rosterd")
@@ -345,7 +346,7 @@ class Daemon:
         cert, key = certificate()
         values = {
             "data_directory": str(self.data),
-            "listen": [f"https://127.0.0.1:{self.port}"],
+            "listen": [f"https://127.0.0.1:{self.port}", f"roster://127.0.0.1:{self.roster_port}"],
             "public_url": self.url,
             "tls.certificate": cert,
             "tls.private_key": key,

@@ -1,0 +1,257 @@
+#include "daemon/roster/message.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "daemon/clock.h"
+#include "daemon/exchange.h"
+
+#include "base/banned.h"
+
+enum { HELLO_MAX = 8 << 10 };
+
+/* ---- The verbs ---- */
+
+static const struct {
+	verb_run *run;
+	enum verb_needs needs;
+} verbs[UINT8_MAX + 1] = {
+	[ASK_HELLO] = { hello_run, NEEDS_NOBODY },
+	[ASK_PING] = { ping_run, NEEDS_HELLO },
+	[ASK_CANCEL] = { cancel_run, NEEDS_HELLO },
+	[ASK_STATS] = { stats_run, NEEDS_HELLO },
+	[ASK_CHECK] = { check_run, NEEDS_ORG },
+	[ASK_CHECK_BATCH] = { batch_run, NEEDS_ORG },
+	[ASK_IS_MEMBER] = { is_member_run, NEEDS_ORG },
+	[ASK_IS_MEMBER_BATCH] = { batch_run, NEEDS_ORG },
+};
+
+/* ---- Answers ---- */
+
+size_t
+answer_begin(struct message *m)
+{
+	return roster_frame_begin(m->out);
+}
+
+void
+answer_end(struct message *m, size_t began, unsigned flags)
+{
+	roster_frame_end(m->out, began, m->type, (uint8_t)flags, m->id);
+}
+
+void
+answer_error(struct message *m, enum rc rc, const struct err *err)
+{
+	size_t began = answer_begin(m);
+
+	put_number(m->out, OUT_STATUS, (uint64_t)rc_status(rc));
+	put_bytes(m->out, OUT_ERROR, slice_of(rc_name(rc)));
+	put_bytes(m->out, OUT_MESSAGE, slice_of(err->detail));
+	if (err->path[0] != '\0')
+		put_bytes(m->out, OUT_FIELD, slice_of(err->path));
+	if (rc == RC_RESYNC)
+		put_number(m->out, OUT_REVISION, m->revision);
+	answer_end(m, began, FRAME_LAST | FRAME_ERROR);
+}
+
+/* ---- One message ---- */
+
+static void
+message_init(struct message *m, struct session *s, struct peer *p, const struct frame_head *head, struct buf *out)
+{
+	m->roster = p->roster;
+	m->worker = &p->roster->workers[worker_index(session_worker(s))];
+	m->session = s;
+	m->peer = p;
+	m->type = head->type;
+	m->id = head->id;
+	m->arena = m->worker->arena;
+	m->out = out;
+}
+
+static enum rc
+message_read_head(struct message *m, const struct frame_head *head, struct err *err)
+{
+	if (verbs[head->type].run == NULL)
+		return fail(err, RC_UNKNOWN_TYPE, "", "this server knows no frame of type %u%s%s", head->type,
+			roster_type_name(head->type) != NULL ? ", " : "",
+			roster_type_name(head->type) != NULL ? roster_type_name(head->type) : "");
+	if (head->flags != FRAME_LAST)
+		return fail(err, RC_BAD_REQUEST, "", "a request is one frame with the flag \"last\" alone");
+	if (session_task_find(m->session, head->id) != NULL)
+		return fail(err, RC_BAD_REQUEST, "", "a request with the id %u is under way", head->id);
+	return fields_read(roster_request_fields, m->payload, &m->in, err);
+}
+
+static enum rc
+message_run(struct message *m, const struct frame_head *head, struct err *err)
+{
+	enum verb_needs needs = verbs[head->type].needs;
+	enum rc rc = message_read_head(m, head, err);
+
+	if (rc != RC_OK)
+		return rc;
+	if (needs != NEEDS_NOBODY && !m->peer->welcome)
+		return fail(err, RC_UNAUTHORIZED, "", "the first frame is a hello");
+	if (needs == NEEDS_ORG && (rc = message_enter(m, err)) != RC_OK)
+		return rc;
+	return verbs[head->type].run(m, err);
+}
+
+static void
+on_frame(struct session *s, void *data, const struct frame_head *head, struct slice payload, struct buf *out)
+{
+	struct err err = ERR_INIT;
+	struct message m;
+	enum rc rc;
+
+	message_init(&m, s, data, head, out);
+	m.payload = payload;
+	if ((rc = message_run(&m, head, &err)) != RC_OK)
+		answer_error(&m, rc, &err);
+	if (arena_used(m.worker->arena) > 0)
+		arena_clear(m.worker->arena);
+}
+
+static void
+on_refuse(struct session *s, void *data, const struct frame_head *head, bool lost, struct buf *out)
+{
+	static const struct frame_head none;
+	struct err err = ERR_INIT;
+	struct peer *p = data;
+	struct message m;
+	enum rc rc;
+
+	message_init(&m, s, p, lost ? &none : head, out);
+	rc = lost ? fail(&err, RC_BAD_REQUEST, "", "the framing is lost: reserved bits are set in a frame's head")
+		  : fail(&err, RC_TOO_LARGE, "", "a payload of %u bytes is longer than the limit of %zu", head->len,
+			    p->welcome ? roster_sessions.max_payload : roster_sessions.max_hello);
+	answer_error(&m, rc, &err);
+}
+
+static void
+on_rest(struct worker *w, void *arg)
+{
+	struct roster_worker *rw = &(*(struct roster **)arg)->workers[worker_index(w)];
+
+	if (rw->open)
+		reader_end(rw->reader);
+	rw->open = false;
+}
+
+static void
+on_open(struct session *s, void **data, void *arg)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		abort();
+	p->roster = *(struct roster **)arg;
+	p->session = s;
+	*data = p;
+}
+
+static void
+on_close(void *data)
+{
+	struct peer *p = data;
+
+	explicit_bzero(p, sizeof(*p));
+	free(p);
+}
+
+const struct session_handler roster_sessions = {
+	.open = on_open,
+	.frame = on_frame,
+	.refuse = on_refuse,
+	.rest = on_rest,
+	.close = on_close,
+	.max_payload = ROSTER_PAYLOAD_MAX,
+	.max_hello = HELLO_MAX,
+};
+
+/* ---- Tasks ---- */
+
+static void
+task_release(struct session_task *task)
+{
+	struct roster_task *t = (struct roster_task *)task;
+
+	arena_free(t->message.arena); /* and the task with it */
+}
+
+void *
+task_new(struct message *m, size_t size, enum task_state (*produce)(struct session_task *task, struct buf *out))
+{
+	struct arena *a = arena_new();
+	struct roster_task *t = arena_zalloc(a, size);
+	struct err ignored;
+
+	t->message = *m;
+	t->message.arena = a;
+	t->message.payload = arena_dup(a, m->payload);
+	if (fields_read(roster_request_fields, t->message.payload, &t->message.in, &ignored) != RC_OK)
+		abort(); /* it was well a moment ago */
+	t->task.id = m->id;
+	t->task.produce = produce;
+	t->task.release = task_release;
+	return t;
+}
+
+void
+task_add(struct roster_task *t)
+{
+	session_task_add(t->message.session, &t->task);
+}
+
+bool
+task_resume(struct roster_task *t, struct buf *out, bool org)
+{
+	struct message *m = &t->message;
+	struct err err = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	m->out = out;
+	if (t->task.cancelled)
+		rc = session_stopping(m->session) ? fail(&err, RC_UNAVAILABLE, "", "the server stops")
+						  : fail(&err, RC_CANCELLED, "", "cancelled");
+	else
+		rc = org ? message_enter(m, &err) : message_read(m, &err);
+	if (rc != RC_OK)
+		answer_error(m, rc, &err);
+	return rc == RC_OK;
+}
+
+/* ---- Life ---- */
+
+enum rc
+roster_new(const struct roster_options *options, struct roster **out, struct err *err)
+{
+	struct roster *r = calloc(1, sizeof(*r));
+
+	(void)err;
+	if (r == NULL || (r->workers = calloc(options->workers, sizeof(*r->workers))) == NULL)
+		abort();
+	r->options = *options;
+	r->directory = *options->directory;
+	for (unsigned i = 0; i < options->workers; i++) {
+		r->workers[i].reader = reader_new(options->store);
+		r->workers[i].arena = arena_new();
+	}
+	*out = r;
+	return RC_OK;
+}
+
+void
+roster_free(struct roster *r)
+{
+	if (r == NULL)
+		return;
+	for (unsigned i = 0; i < r->options.workers; i++) {
+		reader_free(r->workers[i].reader);
+		arena_free(r->workers[i].arena);
+	}
+	free(r->workers);
+	free(r);
+}

@@ -1,0 +1,104 @@
+/* The binary door's connections: frames in, bytes out, on the worker's event loop.
+ *
+ * A session knows TLS, the heads of frames (protocol/frame.h), back-pressure and time; what frames mean is its handler's
+ * business. All frames that one read brought are handled in a row and answered by one write. A client that does not take its answers
+ * is not read from, and its long answers wait: a session holds at most SESSION_HIGH bytes and one piece of an answer, and one
+ * frame of input.
+ *
+ * Memory: a session at rest costs about 14 KiB (its OpenSSL state). Everything here runs on the worker's thread, but
+ * session_task_ready(). */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+#include <openssl/x509.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "protocol/frame.h"
+
+struct session;
+struct worker;
+
+enum {
+	SESSION_HIGH = 256 << 10, /* bytes of answers that wait for the client, before it is no longer read from */
+	SESSION_PIECE = 32 << 10, /* of a long answer, at a time */
+	SESSION_TASKS = 256,      /* long answers and writes under way */
+};
+
+/* ---- Long answers, and those that wait for something ---- */
+
+enum task_state {
+	TASK_MORE,  /* goes on when the client has room */
+	TASK_WAITS, /* for session_task_ready() */
+	TASK_DONE,  /* answered: it is let go */
+};
+
+/* The handler's own struct begins with it. */
+struct session_task {
+	struct session *session; /* NULL: the session is gone; it is let go as soon as nobody works for it */
+	struct session_task *next;
+	struct worker *worker;
+	uint32_t id; /* of the request */
+	bool waits, cancelled, held;
+	/* Appends frames to out, some SESSION_PIECE bytes. Called with `cancelled` set after session_cancel(), to say the
+	 * last word. */
+	enum task_state (*produce)(struct session_task *task, struct buf *out);
+	void (*release)(struct session_task *task);
+};
+
+/* Its first turn comes after the frames at hand. */
+void session_task_add(struct session *s, struct session_task *task);
+/* NULL: there is none of that id. */
+struct session_task *session_task_find(const struct session *s, uint32_t id);
+/* false: it can't be stopped, because somebody else holds it. */
+bool session_task_cancel(struct session_task *task);
+/* Another thread works for it until it says session_task_ready(): release waits that long. On the worker's thread. */
+void session_task_hold(struct session_task *task);
+/* Thread-safe: what the task waited for is there. Ends a hold. */
+void session_task_ready(struct session_task *task);
+/* The same on the worker's thread, for a task that nobody holds. */
+void session_task_wake(struct session_task *task);
+
+/* ---- The handler ---- */
+
+struct session_handler {
+	/* A client is there, its handshake done: *data is the handler's. */
+	void (*open)(struct session *s, void **data, void *arg);
+	/* One whole frame. Answers go to out. */
+	void (*frame)(struct session *s, void *data, const struct frame_head *head, struct slice payload,
+		struct buf *out);
+	/* One whose payload is longer than max_payload, which is passed over; or whose head is malformed (lost), the last one. */
+	void (*refuse)(struct session *s, void *data, const struct frame_head *head, bool lost, struct buf *out);
+	/* The turn of the session ends, before its answers are written: what was opened for the frames is closed. */
+	void (*rest)(struct worker *w, void *arg);
+	void (*close)(void *data);
+	size_t max_payload, max_hello; /* bytes of a payload; before session_welcome() */
+	void *arg;
+};
+
+struct worker *session_worker(const struct session *s);
+const char *session_peer(const struct session *s);
+/* The client's certificate, unverified but for its key; NULL: none. The caller frees it with X509_free(). */
+X509 *session_certificate(const struct session *s);
+/* The client said who it is: the time for that is no longer counted. */
+void session_welcome(struct session *s);
+/* The connection ends when what was answered is written. */
+void session_end(struct session *s);
+/* Whether the worker stops: long answers should end. */
+bool session_stopping(const struct session *s);
+
+/* ---- For the worker ---- */
+
+void session_new(struct worker *w, int fd, const char *peer);
+/* Acts when the deadline is over. May free s. */
+void session_check(struct session *s);
+/* The worker stops: what was asked is answered, then the connection closes. */
+void session_drain(struct session *s);
+void session_free(struct session *s);
+/* Its place in worker->sessions. */
+size_t session_slot(const struct session *s);
+void session_set_slot(struct session *s, size_t slot);
+/* Lets tasks go that outlived their sessions; whoever held them is gone. */
+void session_orphans_free(struct worker *w);
+
+#endif
