@@ -73,7 +73,8 @@ libdaemon_a_SOURCES = \
 	daemon/directory/membership.c \
 	daemon/directory/names.c daemon/directory/names.h \
 	daemon/directory/operation.c daemon/directory/operation.h \
-	daemon/directory/migrate.c daemon/directory/migrate.h \
+	daemon/directory/migrate.c daemon/directory/migrate_warn.c \
+	daemon/directory/migrate.h daemon/directory/migrate_private.h \
 	daemon/directory/org.c daemon/directory/org.h \
 	daemon/directory/org_roles.c daemon/directory/org_roles.h \
 	daemon/directory/organization.c daemon/directory/organization.h \

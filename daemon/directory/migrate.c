@@ -1,40 +1,10 @@
-#include "daemon/directory/migrate.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "daemon/directory/form.h"
+#include "daemon/directory/migrate_private.h"
 #include "daemon/directory/org_roles.h"
 
 #include "base/banned.h"
 
-enum { STEP = 256, CLASSES_MAX = 10000 };
-
-struct move {
-	const struct directory *d;
-	struct orgtx *o;
-	struct arena *a;
-	int64_t now;
-	const struct migration *wish;
-	const struct subject *by;
-	struct migration_plan *plan;
-	size_t warning_cap, class_cap;
-	uint64_t *holders; /* by index of the new model's roles: active members, by assignments */
-};
-
-static void __attribute__((format(printf, 2, 3)))
-warn(struct move *m, const char *fmt, ...)
-{
-	char text[320];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	m->plan->warnings = arena_grow(m->a, m->plan->warnings, m->plan->warning_count,
-		&m->warning_cap, sizeof(*m->plan->warnings));
-	m->plan->warnings[m->plan->warning_count++] = arena_dup(m->a, slice_of(text));
-}
+enum { STEP = 256 };
 
 /* ---- What becomes of a role ---- */
 
@@ -47,8 +17,8 @@ wish_for(const struct move *m, struct slice path)
 	return NULL;
 }
 
-static struct slice
-becomes(void *arg, struct slice path)
+struct slice
+migration_becomes(void *arg, struct slice path)
 {
 	const struct move *m = arg;
 	const struct model *from = m->plan->from, *to = m->plan->to;
@@ -128,13 +98,13 @@ begin(struct move *m, struct err *err)
 static struct slice
 fate(struct move *m, const struct assignment *x, bool tell)
 {
-	struct slice path = becomes(m, x->role);
+	struct slice path = migration_becomes(m, x->role);
 	const struct model_role *role = path.len > 0 ? model_role_by_path(m->plan->to, path) : NULL;
 	struct err err;
 
 	if (role != NULL && row_type(x->principal) == TYPE_GROUP && role_fits_team(role, &err) != RC_OK) {
 		if (tell)
-			warn(m, "a team loses \"%.*s\": a team can't hold it in the new model", SLICE_ARG(path));
+			migration_warn(m, "a team loses \"%.*s\": a team can't hold it in the new model", SLICE_ARG(path));
 		return SLICE("");
 	}
 	if (role != NULL && role->scope == SCOPE_ORG && !role->assignment &&
@@ -170,19 +140,6 @@ count_assignment(struct move *m, uint64_t row)
 		m->holders[role->index]++;
 }
 
-static void
-each_row(struct move *m, uint8_t type, void (*fn)(struct move *m, uint64_t row))
-{
-	uint64_t rows[STEP], after = 0;
-	size_t n;
-
-	while ((n = rows_list(m->o, type, after, 0, rows, STEP)) > 0) {
-		for (size_t i = 0; i < n; i++)
-			fn(m, rows[i]);
-		after = rows[n - 1];
-	}
-}
-
 static enum rc
 check_holders(struct move *m, struct err *err)
 {
@@ -212,7 +169,7 @@ count_role(struct move *m, uint64_t row)
 		!slice_eq(record_text(m->d->schema, &r, m->d->at.role_kind), SLICE("custom")))
 		return;
 	path = record_text(m->d->schema, &r, m->d->at.role_name);
-	if (!slice_eq(becomes(m, path), path)) {
+	if (!slice_eq(migration_becomes(m, path), path)) {
 		m->plan->roles_ended++;
 		return;
 	}
@@ -221,38 +178,17 @@ count_role(struct move *m, uint64_t row)
 		struct slice plain = slice_starts(names[i], SLICE("own:")) ? slice_from(names[i], 4) : names[i];
 
 		if (model_permission(m->plan->to, plain) == NULL)
-			warn(m, "the role \"%.*s\" loses \"%.*s\", which the new model has not",
+			migration_warn(m, "the role \"%.*s\" loses \"%.*s\", which the new model has not",
 				SLICE_ARG(path), SLICE_ARG(names[i]));
-	}
-}
-
-static void
-check_limits(struct move *m)
-{
-	static const struct {
-		enum limit limit;
-		uint8_t type;
-	} counted[] = { { LIMIT_MEMBERS, TYPE_USER }, { LIMIT_TEAMS, TYPE_GROUP },
-		{ LIMIT_WORKSPACES, TYPE_WORKSPACE }, { LIMIT_PROJECTS, TYPE_PROJECT } };
-	const struct model_kind *kind = &m->plan->to->kinds[m->by->org.kind];
-
-	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
-		uint64_t own = m->by->org.limits[counted[i].limit], has = rows_count(m->o, counted[i].type);
-		uint64_t most = own != UINT64_MAX ? own : kind->limits[counted[i].limit];
-
-		if (has > most)
-			warn(m, "the limit \"%s\" is %llu in the new model, and the org has %llu: nothing goes, "
-				"but none can be added", limit_name(counted[i].limit),
-				(unsigned long long)most, (unsigned long long)has);
 	}
 }
 
 static enum rc
 look(struct move *m, struct err *err)
 {
-	each_row(m, TYPE_ASSIGNMENT, count_assignment);
-	each_row(m, TYPE_ROLE, count_role);
-	check_limits(m);
+	migration_each_row(m, TYPE_ASSIGNMENT, count_assignment);
+	migration_each_row(m, TYPE_ROLE, count_role);
+	migration_foresee(m);
 	return check_holders(m, err);
 }
 
@@ -377,7 +313,7 @@ class_member(struct move *m, uint64_t row)
 		arena_free(scratch);
 		return;
 	}
-	subject_as_if(m->d, m->o, scratch, row, m->now, m->plan->to, becomes, m, &after);
+	subject_as_if(m->d, m->o, scratch, row, m->now, m->plan->to, migration_becomes, m, &after);
 	c = class_of(m, &before, &after);
 	c->members++;
 	if (c->name_count < MIGRATION_NAMES) {
@@ -404,11 +340,79 @@ org_migrate_plan(const struct subject *by, int64_t now, const struct migration *
 
 	if (rc != RC_OK || (rc = look(&m, err)) != RC_OK)
 		return rc;
-	each_row(&m, TYPE_USER, class_member);
+	migration_each_row(&m, TYPE_USER, class_member);
 	return RC_OK;
 }
 
 /* ---- Doing it ---- */
+
+/* Whether a grant is in force whenever the other is. */
+static bool
+outlasts(const struct assignment *x, const struct assignment *other)
+{
+	return (x->start == 0 || (other->start != 0 && x->start <= other->start)) &&
+		(x->end == 0 || (other->end != 0 && x->end >= other->end));
+}
+
+/* What was moved before and is the same grant now; 0: none. Only a map makes two roles one. */
+static uint64_t
+same_before(struct move *m, const struct assignment *was, struct slice path)
+{
+	struct assignment *list;
+	size_t n = m->wish->move_count > 0 ? assignments_of(m->d, m->o, m->a, was->principal, &list) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].row < was->row && list[i].scope == was->scope && slice_eq(list[i].role, path) &&
+			outlasts(&list[i], was))
+			return list[i].row;
+	return 0;
+}
+
+/* One grant goes into another, with its origins. */
+static void
+merge(struct move *m, struct deed *x, uint64_t row, uint64_t into, uint64_t revision)
+{
+	const struct attrs *at = &m->d->at;
+	const struct node *list;
+	struct node *from, *root;
+	struct record r;
+
+	if (!record_get(m->o, row, &r))
+		return;
+	from = deed_tree(x, &r);
+	if (!record_get(m->o, into, &r))
+		return;
+	root = deed_tree(x, &r);
+	list = node_child(from, at->assignment_origins);
+	for (const struct node *e = list != NULL ? list->child : NULL; e != NULL; e = e->next)
+		deed_add_origin(x, root, arena_dup(m->a, tree_text(e, at->origin_type)).p,
+			tree_text(e, at->origin_value));
+	deed_replace(x, into, root, revision);
+	deed_erase(x, row, revision);
+}
+
+static void
+move_assignment(struct move *m, struct deed *x, uint64_t row, uint64_t revision)
+{
+	struct assignment was;
+	struct slice path;
+	struct record r;
+	struct node *root;
+	uint64_t same;
+
+	if (!assignment_read(m->d, m->o, row, &was))
+		return;
+	path = arena_dup(m->a, fate(m, &was, false));
+	if (path.len == 0) {
+		deed_erase(x, row, revision);
+	} else if ((same = same_before(m, &was, path)) != 0) {
+		merge(m, x, row, same, revision);
+	} else if (!slice_eq(path, was.role) && record_get(m->o, row, &r)) {
+		root = deed_tree(x, &r);
+		tree_set_text(m->a, root, m->d->at.assignment_role, path);
+		deed_replace(x, row, root, revision);
+	}
+}
 
 static void
 move_assignments(struct move *m, struct deed *x, uint64_t revision)
@@ -417,23 +421,8 @@ move_assignments(struct move *m, struct deed *x, uint64_t revision)
 	size_t n;
 
 	while ((n = rows_list(m->o, TYPE_ASSIGNMENT, after, 0, rows, STEP)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			struct assignment was;
-			struct slice path;
-			struct record r;
-			struct node *root;
-
-			if (!assignment_read(m->d, m->o, rows[i], &was))
-				continue;
-			path = fate(m, &was, false);
-			if (path.len == 0) {
-				deed_erase(x, rows[i], revision);
-			} else if (!slice_eq(path, was.role) && record_get(m->o, rows[i], &r)) {
-				root = deed_tree(x, &r);
-				tree_set_text(m->a, root, m->d->at.assignment_role, path);
-				deed_replace(x, rows[i], root, revision);
-			}
-		}
+		for (size_t i = 0; i < n; i++)
+			move_assignment(m, x, rows[i], revision);
 		after = rows[n - 1];
 	}
 }
@@ -458,7 +447,7 @@ move_custom_roles(struct move *m, struct deed *x, uint64_t revision)
 				continue;
 			root = deed_tree(x, &r);
 			path = tree_text(root, m->d->at.role_name);
-			if (!slice_eq(becomes(m, path), path)) {
+			if (!slice_eq(migration_becomes(m, path), path)) {
 				deed_erase(x, rows[i], revision);
 				continue;
 			}

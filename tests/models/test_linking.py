@@ -1,4 +1,4 @@
-"""Which person a member is: by proof alone; and moving an org to another model, as planned."""
+"""Which person a member is: by proof alone."""
 
 import urllib.parse
 
@@ -221,39 +221,6 @@ class Proven(LivingTest):
         for path, body in ((".link", {"person": self.ann.id}), (".unlink", {})):
             self.denied(self.org_.send(self.ann, "POST", f"/Users/{second}/{path}", body), "member.link")
         self.assertEqual(self.conflicts(), {second: [self.ann.id]})
-
-
-class Migration(LivingTest):
-    def test_what_is_planned_is_what_happens(self):
-        org = self.living("network")
-        admin, plain = self.person(), self.person()
-        org.join(admin, "org/admin")
-        org.join(plain)
-        path = f"/scim/v2/Organizations/{org.id}/.migrate"
-        self.denied(self.send(admin, "POST", path, {"model": "standard"}), "org.migrate")
-        plan = self.allowed(self.send(org.owner, "POST", path, {"model": "standard", "dryRun": True}))
-        self.assertFalse(plan["done"])
-        by_after = {tuple(c["after"]): c for c in plan["classes"]}
-        self.assertEqual({k[0] for k in by_after}, {"org/owner", "org/admin", "org/member"})
-        before = {who: self.rights(org, who) for who in (org.owner, admin, plain)}
-        self.allowed(self.send(org.owner, "POST", path, {"model": "standard"}))
-        for who, role in ((org.owner, "org/owner"), (admin, "org/admin"), (plain, "org/member")):
-            after = self.rights(org, who)
-            told = by_after[(role,)]
-            gains = {p[4:] for p in told["gains"] if p.startswith("org:") and "own:" not in p}
-            loses = {p[4:] for p in told["loses"] if p.startswith("org:") and "own:" not in p}
-            self.assertEqual({p for p in gains if p in self.ASKED}, (after - before[who]) & self.ASKED, role)
-            self.assertEqual({p for p in loses if p in self.ASKED}, (before[who] - after) & self.ASKED, role)
-
-    ASKED = {"member.view", "team.view", "workspace.create", "org.usage", "role.view", "org.delete", "billing.view", "billing.edit",
-             "content.view", "device.connect", "policy.edit", "audit.view", "settings.edit", "member.invite"}
-
-    def rights(self, org, who):
-        reply = self.send(who if who is org.owner else self.operator, "POST", f"/orgs/{org.key}/access/v1/evaluations", {
-            "subject": {"type": "user", "id": org.member(who)}, "resource": {"type": "org", "id": org.key},
-            "evaluations": [{"action": {"name": p}} for p in sorted(self.ASKED)]},
-            headers={"Content-Type": "application/json"})
-        return {p for p, e in zip(sorted(self.ASKED), reply.json["evaluations"]) if e["decision"]}
 
 
 if __name__ == "__main__":
