@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 OUT = ROOT / "build-check"
 SYSTEM = ROOT / "tests/system"
 MODELS = ROOT / "tests/models"
+CLIENTS = ROOT / "tests/clients"
 JOBS = os.cpu_count() or 2
 
 # directory, configure's arguments, what to make, whether its unit tests run. The plain build is the one that
@@ -211,7 +212,7 @@ def system_test(path, build_name, settings, label=None):
 
 
 def system_tests(words):
-    paths = [path for folder in (SYSTEM, MODELS) for path in sorted(folder.glob("test_*.py"))
+    paths = [path for folder in (SYSTEM, MODELS, CLIENTS) for path in sorted(folder.glob("test_*.py"))
              if wanted(path.stem, words)]
     jobs = []
     for path in paths:

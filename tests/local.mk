@@ -15,7 +15,7 @@ tests_protocol_test_patch_SOURCES = tests/protocol/test_patch.c tests/protocol/t
 tests_protocol_test_patch_LDADD = $(tests_protocol_test_filter_LDADD)
 endif
 
-EXTRA_DIST += tests/protocol/examples
+EXTRA_DIST += tests/protocol/examples tests/clients
 if HAVE_CMOCKA
 CODEC_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/protocol -DTEST_EXAMPLES='"$(srcdir)/tests/protocol/examples/"'
 CODEC_LDADD = libprotocol.a libschema.a libbase.a $(CMOCKA_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)

@@ -19,3 +19,5 @@ uninstall-local:
 
 dist_man_MANS += docs/man/rosterctl.1 docs/man/rosterd.8 docs/man/rosterd.conf.5
 dist_doc_DATA = docs/rosterd.conf.example docs/ROLE_MODELS.md
+
+EXTRA_DIST += tools/clients/node
