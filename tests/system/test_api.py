@@ -50,6 +50,17 @@ class Page(SystemTest):
             self.assertIn(f"\n## {name}\n", page)
             self.assertIn(f"(#{name.lower()})", page, "the list at the top leads to it")
 
+    def test_each_type_has_an_example(self):
+        """A working one, in its section, that asks for the type's own endpoint."""
+        page = PAGE.read_text(encoding="utf-8")
+        for name, table in tables(self.daemon.rosterd).items():
+            section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.S | re.M).group(1)
+            endpoints = set(re.findall(r"`(/[A-Z]\w+)` on", table))
+            self.assertTrue(endpoints, table)
+            commands = [command for command, printed in examples(section) if printed]
+            self.assertTrue([command for command in commands if any(endpoint in command for endpoint in endpoints)],
+                            f"{name}: none of {commands} asks for {endpoints}")
+
     def environment(self):
         org = self.daemon.org(key="acme")
         root = org.base[:org.base.index("/orgs/")]

@@ -11,13 +11,13 @@ MODELS = sorted(path.stem for path in (ROOT / "schema/models").glob("*.json"))
 
 
 class Transcripts(SystemTest):
-    def play(self, org, files):
+    def play(self, org, files, standing=0):
         return subprocess.run(
             [sys.executable, ROOT / "tests/idp/replay.py", "--base", org.base, "--token", org.token, "--insecure",
-             *map(str, files)], capture_output=True, text=True, timeout=600)
+             "--standing", str(standing), *map(str, files)], capture_output=True, text=True, timeout=600)
 
-    def judged(self, org, files):
-        done = self.play(org, files)
+    def judged(self, org, files, standing=0):
+        done = self.play(org, files, standing)
         failures = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
         self.assertEqual((done.returncode, failures), (0, []), done.stdout[-3000:] + done.stderr)
 
@@ -33,8 +33,7 @@ class Transcripts(SystemTest):
         self.assertEqual(self.daemon.verify(), "")
 
     def in_model(self, model):
-        """In an org that has nobody; then in one with an owner, whom the transcripts count (what they expect there does not
-        fit) and do not change."""
+        """In an org that has nobody; then in one with an owner, who stands there and is not changed."""
         org = self.daemon.org("tolerant", model, ["--model", model])
         self.judged(org, TRANSCRIPTS)
         self.assertEqual(self.left(org), [])
@@ -42,10 +41,18 @@ class Transcripts(SystemTest):
         org = self.daemon.org("tolerant", model + "-owned", ["--model", model, "--owner", f"owner-of-{model}"])
         before = org.everything("/Users")
         self.assertEqual(len(before), 1)
-        self.play(org, TRANSCRIPTS)
+        self.judged(org, TRANSCRIPTS, standing=1)
         self.assertEqual(org.everything("/Users"), before)
         self.assertEqual(org.everything("/Groups"), [])
         self.assertEqual(self.daemon.verify(), "")
+
+    def test_who_stands_there_is_counted(self):
+        """The owner is left out where the transcripts count, and nobody else is."""
+        self.daemon.ctl("person", "create", "standing")
+        org = self.daemon.org("tolerant", "standing", ["--owner", "standing"])
+        self.assertEqual(self.play(org, TRANSCRIPTS).returncode, 1)
+        org.user("second")
+        self.assertEqual(self.play(org, TRANSCRIPTS, 1).returncode, 1)
 
     def test_the_runner_can_fail(self):
         """With a wrong token everything fails."""
