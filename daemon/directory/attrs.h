@@ -19,6 +19,7 @@
 	X(user_email_primary, USER, "emails.primary") \
 	X(user_person, USER, MEMBER_URN ":person") \
 	X(user_person_value, USER, MEMBER_URN ":person.value") \
+	X(user_doubt, USER, "addressDoubt") \
 	X(user_link_state, USER, MEMBER_URN ":linkState") \
 	X(user_link_candidates, USER, MEMBER_URN ":candidates") \
 	X(group_display, GROUP, "displayName") \

@@ -3,6 +3,7 @@
  * outcome is as if one came after the other. */
 #include <stdio.h>
 
+#include "daemon/directory/doubt.h"
 #include "daemon/directory/form.h"
 #include "daemon/directory/invitation.h"
 #include "daemon/directory/link.h"
@@ -189,6 +190,8 @@ look_for_provisioned(struct join *j, struct slice address, struct err *err)
 		if (!record_bool(d->schema, &r, d->at.user_active, true))
 			return fail(err, RC_CONFLICT, "address",
 				"the member with your address is deactivated: an admin must activate them first");
+		if (doubt_stands(d, j->x.o, j->x.arena, rows[i], record_unpack(j->x.arena, d->schema, &r, 0)))
+			return fail(err, RC_CONFLICT, "address", DOUBT_TEXT);
 		j->member = rows[i];
 	}
 	return RC_OK;

@@ -1,5 +1,6 @@
 #include "daemon/directory/link.h"
 
+#include "daemon/directory/doubt.h"
 #include "daemon/directory/form.h"
 #include "daemon/directory/organization.h"
 #include "schema/text.h"
@@ -225,8 +226,11 @@ link_decide(struct deed *x)
 	unmark(x); /* what was in conflict may not be any more */
 	if ((domains = verified_domains(x->d, x->o, x->arena)) == NULL)
 		return 0;
-	if ((n = people_by_proof(x, domains, people)) > 1)
+	n = people_by_proof(x, domains, people);
+	if (n > 1 || (n == 1 && doubt_stands(x->d, x->o, x->arena, x->row, x->root))) {
 		mark_conflict(x, people, n);
+		return 0;
+	}
 	return n == 1 ? link_to(x, people[0]) : 0;
 }
 
@@ -372,6 +376,8 @@ link_claim(const struct directory *d, struct orgtx *o, const struct writer *w, s
 			"this org has no member who waits for one of your verified addresses");
 	if (member_of_person(d, o, a, person, true) != 0)
 		return fail(err, RC_CONFLICT, "", "you are a member of this org already");
+	if (doubt_stands(d, o, a, *member, x.root))
+		return fail(err, RC_CONFLICT, "", DOUBT_TEXT);
 	(void)link_to(&x, person);
 	put_member(&x, "member.claim", person, true);
 	return RC_OK;
@@ -395,10 +401,11 @@ static enum rc
 check_link(struct deed *x, const struct subject *by, struct err *err)
 {
 	struct model_subject ms = subject_seen_from(by, 0);
+	enum rc rc = by->all ? RC_OK
+			     : model_may_give(&ms,
+				       member_role(x->d, x->o, x->arena, by->model, x->row, x->w->actor.now, NULL), err);
 
-	return by->all ? RC_OK
-		       : model_may_give(&ms,
-				 member_role(x->d, x->o, x->arena, by->model, x->row, x->w->actor.now, NULL), err);
+	return rc != RC_OK ? rc : holdings_require(x, by, x->row, err);
 }
 
 static enum rc
@@ -441,7 +448,7 @@ link_set(const struct directory *d, struct orgtx *o, const struct writer *w, str
 		unmark(&x);
 		put_member(&x, "member.unlink", was, false);
 	} else {
-		/* Who becomes the member gets the member's role. */
+		/* Who becomes the member gets all that the member holds. */
 		if ((rc = check_link(&x, &by, err)) != RC_OK)
 			return rc;
 		if (was != 0)
@@ -450,6 +457,7 @@ link_set(const struct directory *d, struct orgtx *o, const struct writer *w, str
 			return rc;
 		if (link_to(&x, human) == 0)
 			return fail(err, RC_CONFLICT, "person", "another member of the org is this person");
+		tree_clear(x.root, d->at.user_doubt);
 		put_member(&x, "member.link", human, true);
 	}
 	*out = (struct written){ .row = row };

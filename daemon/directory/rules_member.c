@@ -1,4 +1,5 @@
 /* Members and teams: seats, owner protection, and that whatever ends in holding a role is giving it. */
+#include "daemon/directory/doubt.h"
 #include "daemon/directory/form.h"
 #include "daemon/directory/link.h"
 #include "daemon/directory/organization.h"
@@ -153,6 +154,8 @@ user_check(struct deed *x, struct err *err)
 		rc = x->verb == VERB_CREATE ? check_seat(x, err) : check_edit(x, err);
 	if (rc != RC_OK)
 		return rc;
+	if (x->verb == VERB_EDIT)
+		doubt_settle(x);
 	tie->linked = x->verb != VERB_DELETE;
 	tie->person = tie->linked ? link_decide(x) : person_of_member(x->d, x->o, x->old);
 	x->plan = tie;

@@ -2,7 +2,7 @@
 
 import urllib.parse
 
-from living import LivingTest, OURS, PATCH, replaced
+from living import GROUP, LivingTest, OURS, PATCH, replaced
 from harness import USER, main
 from nameserver import NameServer
 
@@ -46,6 +46,94 @@ class Linking(LivingTest):
         reply = self.org_.send(self.org_.owner, "POST", f"/Users/{other}/.link", {"person": self.ann.id})
         self.assertEqual(reply.status, 400, reply)  # the address of this member is not theirs
         self.allowed(self.org_.send(self.ann, "GET", f"/Users/{first}"))
+
+    # ---- Who may write an address must not hand out by it what they can't give ----
+
+    def vacant(self, *roles):
+        """A member who is nobody yet, with roles."""
+        member = self.provisioned(self.name("vacant") + "@people.test")
+        for role in roles:
+            self.org_.assign(member, role)
+        return member
+
+    def rename(self, who, member, address, **more):
+        value = {"emails": [{"value": address}], **more}
+        return self.org_.send(who, "PATCH", f"/Users/{member}", {"schemas": [PATCH], "Operations": [{"op": "replace", "value": value}]})
+
+    def admin(self):
+        admin = self.person()
+        self.org_.join(admin, "org/admin")
+        return admin
+
+    def is_nobodys(self, member, status=409):
+        reply = self.claim(self.ann)
+        self.assertEqual(reply.status, status, reply)
+        self.assertNotIn("person", self.org_.operate("GET", f"/Users/{member}").get(MEMBER, {}))
+        self.gone(self.org_.send(self.ann, "GET", "/Users"))
+
+    def test_an_admin_makes_nobody_the_owner_by_an_address(self):
+        admin = self.admin()
+        for change in ({}, {"userName": self.ann.address, "emails": [{"value": "x@people.test"}]}):
+            member = self.vacant("org/owner")
+            self.allowed(self.rename(admin, member, self.ann.address, **change))
+            self.is_nobodys(member)
+            link = ("POST", f"/Users/{member}/.link", {"person": self.ann.id})
+            self.assertEqual(self.org_.send(admin, *link).status, 403)
+            # Changing it again, or in two steps, makes it no better.
+            self.allowed(self.rename(admin, member, "other@people.test"))
+            self.allowed(self.rename(admin, member, self.ann.address, **change))
+            self.is_nobodys(member)
+            self.allowed(self.rename(admin, member, self.name("x") + "@people.test", userName=self.name("x")))
+
+    def test_nor_by_an_invitation_to_the_address(self):
+        admin, member = self.admin(), self.vacant("org/owner")
+        self.allowed(self.rename(admin, member, self.ann.address))
+        self.allowed(self.org_.send(admin, "POST", "/Invitations", {
+            "schemas": [OURS + "Invitation"], "kind": "email", "address": self.ann.address}))
+        [waiting] = self.allowed(self.send(self.ann, "GET", "/scim/v2/Invitations"))["Resources"]
+        reply = self.send(self.ann, "POST", f"/scim/v2/Invitations/{waiting['id']}/.accept", {})
+        self.assertEqual(reply.status, 409, reply)
+        self.is_nobodys(member)
+
+    def test_who_can_give_it_all_decides(self):
+        admin, member = self.admin(), self.vacant("org/owner")
+        self.allowed(self.rename(admin, member, self.ann.address))
+        self.allowed(self.org_.send(self.org_.owner, "POST", f"/Users/{member}/.link", {"person": self.ann.id}))
+        self.allowed(self.org_.send(self.ann, "GET", f"/Users/{member}"))
+        # An address by the owner is as good as their word; so is one of a member that holds no more than the admin can give.
+        for who, role in ((self.org_.owner, "org/owner"), (admin, "org/admin")):
+            self.ann = self.person()
+            member = self.vacant(role)
+            self.allowed(self.rename(admin, member, "before@people.test"))
+            self.allowed(self.rename(who, member, self.ann.address))
+            self.allowed(self.claim(self.ann))
+            self.allowed(self.org_.send(self.ann, "GET", f"/Users/{member}"))
+
+    def test_what_a_team_holds_counts(self):
+        admin, member, team = self.admin(), self.vacant(), self.org_.make("team")
+        self.org_.assign(team, "assignment/billing")
+        self.org_.enter(team, member)
+        self.allowed(self.rename(admin, member, self.ann.address))
+        self.is_nobodys(member)
+        self.assertEqual(self.org_.send(admin, "POST", f"/Users/{member}/.link", {"person": self.ann.id}).status, 403)
+
+    def test_a_connection_hands_out_what_its_groups_hold_and_no_more(self):
+        idp = self.daemon.connect(self.org_.key, "idp")
+        space = self.org_.make("workspace")
+        group = self.allowed(self.org_.send(idp, "POST", "/Groups", {
+            "schemas": [GROUP], "displayName": "G", "members": [{"value": self.vacant()}]}))
+        self.org_.assign(group["id"], "workspace/editor", space)
+        [member] = [entry["value"] for entry in group["members"]]
+        self.allowed(self.rename(idp, member, self.ann.address))
+        self.allowed(self.claim(self.ann))
+        self.ann, member = self.person(), self.vacant()
+        self.org_.assign(member, "workspace/editor", space)
+        self.allowed(self.rename(idp, member, self.ann.address))
+        self.is_nobodys(member)
+        # When the role is gone, nothing is left to be handed out.
+        [held] = [a for a in self.org_.listed("/Assignments") if a["principal"]["value"] == member]
+        self.org_.operate("DELETE", f"/Assignments/{held['id']}")
+        self.allowed(self.claim(self.ann))
 
     def test_the_last_owner_is_not_unlinked(self):
         owner = self.org_.member(self.org_.owner)
@@ -186,6 +274,20 @@ class Proven(LivingTest):
         self.assertEqual(self.conflicts(), {})
         self.assertEqual(self.state(first), (None, None, []))
         self.assertEqual(self.daemon.verify(), "")
+
+    def test_a_proof_of_an_address_that_a_stranger_to_the_role_wrote_is_a_conflict(self):
+        admin = self.person()
+        self.org_.join(admin, "org/admin")
+        self.verify()
+        member = self.provision("vacant@elsewhere.test")
+        self.org_.assign(member, "org/owner")
+        self.allowed(self.org_.send(admin, "PATCH", f"/Users/{member}", {"schemas": [PATCH], "Operations": [
+            {"op": "replace", "path": "emails", "value": [{"value": self.ann.address}]}]}))
+        self.assertEqual(self.conflicts(), {member: [self.ann.id]})
+        link = ("POST", f"/Users/{member}/.link", {"person": self.ann.id})
+        self.assertEqual(self.org_.send(admin, *link).status, 403)
+        self.allowed(self.org_.send(self.org_.owner, *link))
+        self.linked(member, self.ann)
 
     def test_an_admin_dismisses_a_conflict(self):
         self.verify()
