@@ -421,7 +421,7 @@ check_unlink(struct deed *x, const struct subject *by, struct err *err)
 	return role->holders_min == 0
 		       ? RC_OK
 		       : role_count_fits(by->model, role,
-				 role_holders(x->d, x->o, x->arena, role, x->w->actor.now, x->row), err);
+				 role_left(x->d, x->o, x->arena, role, x->w->actor.now, x->row), err);
 }
 
 enum rc

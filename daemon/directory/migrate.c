@@ -1,6 +1,7 @@
 #include "daemon/directory/form.h"
 #include "daemon/directory/migrate_private.h"
 #include "daemon/directory/org_roles.h"
+#include "daemon/directory/organization.h"
 
 #include "base/banned.h"
 
@@ -89,6 +90,7 @@ begin(struct move *m, struct err *err)
 		return fail(err, RC_INVALID_VALUE, "model", "the model \"%.*s\" has no %s orgs",
 			SLICE_ARG(plan->to->name), org_kind_name(m->by->org.kind));
 	m->holders = ARENA_ARRAY(m->a, uint64_t, plan->to->role_count + 1);
+	m->people = ARENA_ARRAY(m->a, uint64_t, plan->to->role_count + 1);
 	return check_wishes(m, err);
 }
 
@@ -123,6 +125,22 @@ is_active(const struct move *m, uint64_t member)
 }
 
 static void
+count_holder(struct move *m, const struct assignment *x, const struct model_role *role)
+{
+	const struct model_role *had = model_role_by_path(m->plan->from, x->role);
+	bool somebody;
+
+	if (x->scope != 0 || !assignment_in_force(x, m->now) || !is_active(m, x->principal))
+		return;
+	somebody = member_is_somebody(m->d, m->o, x->principal);
+	m->had_people = m->had_people || (somebody && had != NULL && had->holders_min > 0);
+	if (role == NULL)
+		return;
+	m->holders[role->index]++;
+	m->people[role->index] += somebody;
+}
+
+static void
 count_assignment(struct move *m, uint64_t row)
 {
 	const struct model_role *role;
@@ -136,8 +154,7 @@ count_assignment(struct move *m, uint64_t row)
 	m->plan->ended += path.len == 0;
 	m->plan->changed += path.len > 0 && !slice_eq(path, x.role);
 	role = path.len > 0 ? model_role_by_path(m->plan->to, path) : NULL;
-	if (role != NULL && x.scope == 0 && assignment_in_force(&x, m->now) && is_active(m, x.principal))
-		m->holders[role->index]++;
+	count_holder(m, &x, role);
 }
 
 static enum rc
@@ -151,7 +168,9 @@ check_holders(struct move *m, struct err *err)
 
 		if (role->scope == SCOPE_ORG && !role->assignment && !role->by_default &&
 			(role->holders_min > 0 || role->holders_max > 0) &&
-			(rc = role_count_fits(to, role, m->holders[role->index], err)) != RC_OK)
+			((rc = role_count_fits(to, role, m->holders[role->index], err)) != RC_OK ||
+				(m->had_people &&
+					(rc = role_count_fits(to, role, m->people[role->index], err)) != RC_OK)))
 			return rc;
 	}
 	return RC_OK;

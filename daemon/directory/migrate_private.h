@@ -15,6 +15,8 @@ struct move {
 	struct migration_plan *plan;
 	size_t warning_cap, class_cap;
 	uint64_t *holders; /* by index of the new model's roles: active members, by assignments */
+	uint64_t *people;  /* and those of them who are somebody */
+	bool had_people;   /* somebody holds a role now that the org can't be without */
 };
 
 /* The path of a role afterwards; "" when it ends. arg: the move (struct move). */

@@ -1,6 +1,7 @@
 #include "daemon/directory/org_roles.h"
 
 #include "daemon/directory/form.h"
+#include "daemon/directory/organization.h"
 #include "daemon/directory/quota.h"
 
 #include "base/banned.h"
@@ -101,12 +102,13 @@ static enum rc
 check_transfer(struct deed *x, const struct model *m, uint64_t from, uint64_t to, struct err *err)
 {
 	const struct model_role *has, *gets;
-	struct record r;
 
 	has = member_role(x->d, x->o, x->arena, m, from, x->w->actor.now, NULL);
 	gets = member_role(x->d, x->o, x->arena, m, to, x->w->actor.now, NULL);
-	if (!record_get(x->o, to, &r) || !record_bool(x->d->schema, &r, x->d->at.user_active, true))
+	if (!member_is_active(x->d, x->o, to))
 		return fail(err, RC_CONFLICT, "to", "the member is not active");
+	if (member_is_somebody(x->d, x->o, from) && !member_is_somebody(x->d, x->o, to))
+		return fail(err, RC_CONFLICT, "to", "no person is this member yet, who could act in the role");
 	return transfer_fits(m, has, gets, err);
 }
 

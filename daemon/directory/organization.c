@@ -174,6 +174,42 @@ person_of_member(const struct directory *d, struct orgtx *o, const struct record
 		d->at.user_person_value);
 }
 
+static bool
+person_is_active(const struct directory *d, struct orgtx *o, uint64_t person)
+{
+	struct record r;
+
+	return record_get(orgtx_open(orgtx_txn(o), ORG_PLATFORM), person, &r) &&
+	       record_bool(d->schema, &r, d->at.person_active, true);
+}
+
+static bool
+is_active_user(const struct directory *d, struct orgtx *o, uint64_t member, struct record *r)
+{
+	return row_type(member) == TYPE_USER && record_get(o, member, r) &&
+	       record_bool(d->schema, r, d->at.user_active, true);
+}
+
+bool
+member_is_active(const struct directory *d, struct orgtx *o, uint64_t member)
+{
+	struct record r;
+	uint64_t person;
+
+	if (!is_active_user(d, o, member, &r))
+		return false;
+	person = person_of_member(d, o, &r);
+	return person == 0 || person_is_active(d, o, person);
+}
+
+bool
+member_is_somebody(const struct directory *d, struct orgtx *o, uint64_t member)
+{
+	struct record r;
+
+	return is_active_user(d, o, member, &r) && person_is_active(d, o, person_of_member(d, o, &r));
+}
+
 /* The name under which a person comes in: their username, or one like it. */
 static struct slice
 free_user_name(const struct deed *x, struct slice name)

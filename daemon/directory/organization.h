@@ -100,6 +100,11 @@ uint64_t member_of_person(const struct directory *d, struct orgtx *o, struct are
 	uint64_t person, bool all);
 /* The person (row on the platform) to whom a member is linked; 0: nobody. */
 uint64_t person_of_member(const struct directory *d, struct orgtx *o, const struct record *member);
+/* Whether a member can act now, or whoever asks in its name: it is active, and the person that it is, if it is
+ * anybody's, is too. */
+bool member_is_active(const struct directory *d, struct orgtx *o, uint64_t member);
+/* Whether it is active, and linked to a person who is. */
+bool member_is_somebody(const struct directory *d, struct orgtx *o, uint64_t member);
 /* A new User for a person, in the org and the open change of x; the username is made unique there.
  * Returns its row. The edge is org_member_edge()'s. */
 uint64_t member_make(struct deed *x, uint64_t person, uint64_t revision);

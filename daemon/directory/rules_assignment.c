@@ -90,7 +90,7 @@ check_loses(const struct deed *x, const struct model_role *role, uint64_t member
 	if (role->holders_min == 0 || !is_active(x, member))
 		return RC_OK;
 	return role_count_fits(x->by->model, role,
-		role_holders(x->d, x->o, x->arena, role, x->w->actor.now, member), err);
+		role_left(x->d, x->o, x->arena, role, x->w->actor.now, member), err);
 }
 
 static enum rc

@@ -81,7 +81,7 @@ check_lets_go(struct deed *x, const struct model_role *role, bool leaves, struct
 	if (role->holders_min == 0 || !record_bool(x->d->schema, x->old, x->d->at.user_active, true))
 		return RC_OK;
 	return role_count_fits(x->by->model, role,
-		role_holders(x->d, x->o, x->arena, role, x->w->actor.now, x->row), err);
+		role_left(x->d, x->o, x->arena, role, x->w->actor.now, x->row), err);
 }
 
 /* Who is active again holds the role again: that is giving it. */

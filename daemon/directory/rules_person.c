@@ -149,24 +149,7 @@ check_create(struct deed *x, struct plan *p, struct err *err)
 			   : plan_personal(x, p, tree_text(x->root, x->d->at.person_user_name), err);
 }
 
-static enum rc
-check_edit(struct deed *x, struct err *err)
-{
-	const struct attrs *at = &x->d->at;
-	struct slice was = tree_text(x->old_root, at->person_user_name);
-	struct slice is = tree_text(x->root, at->person_user_name);
-	enum rc rc = slice_eq(was, is) ? RC_OK : check_names(x, err);
-
-	if (rc != RC_OK || x->by == NULL || x->by->caller != CALLER_PERSON)
-		return rc;
-	if (tree_bool(x->old_root, at->person_active, true) != tree_bool(x->root, at->person_active, true))
-		return fail(err, RC_FORBIDDEN, "active",
-			"only an operator or a product may activate and deactivate a person");
-	settle_verified(x);
-	return shown_name_require("displayName", tree_text(x->root, at->person_display), err);
-}
-
-/* ---- Going ---- */
+/* ---- Going, for good or for now ---- */
 
 /* Whether an org can be without the member. */
 static enum rc
@@ -184,7 +167,7 @@ may_leave(const struct deed *x, const struct place *place, struct err *err)
 	role = member_role(x->d, o, x->arena, m, place->member, x->w->actor.now, NULL);
 	if (role == NULL || role->holders_min == 0 ||
 		role_count_fits(m, role,
-			role_holders(x->d, o, x->arena, role, x->w->actor.now, place->member),
+			role_left(x->d, o, x->arena, role, x->w->actor.now, place->member),
 			NULL) == RC_OK)
 		return RC_OK;
 	return fail(err, RC_CONFLICT, "",
@@ -192,8 +175,9 @@ may_leave(const struct deed *x, const struct place *place, struct err *err)
 		place->org.key, SLICE_ARG(role->title));
 }
 
+/* Where the person is, into p, and whether it can all be without them. */
 static enum rc
-check_delete(struct deed *x, struct plan *p, struct err *err)
+check_goes(struct deed *x, struct plan *p, struct err *err)
 {
 	enum { STEP = 64 };
 	uint64_t rows[STEP], after = 0;
@@ -221,6 +205,29 @@ check_delete(struct deed *x, struct plan *p, struct err *err)
 }
 
 static enum rc
+check_edit(struct deed *x, struct err *err)
+{
+	const struct attrs *at = &x->d->at;
+	struct slice was = tree_text(x->old_root, at->person_user_name);
+	struct slice is = tree_text(x->root, at->person_user_name);
+	bool was_active = tree_bool(x->old_root, at->person_active, true);
+	bool is_active = tree_bool(x->root, at->person_active, true);
+	struct plan nowhere = { .places = NULL };
+	bool self = x->by != NULL && x->by->caller == CALLER_PERSON;
+	enum rc rc = slice_eq(was, is) ? RC_OK : check_names(x, err);
+
+	if (rc == RC_OK && self && was_active != is_active)
+		return fail(err, RC_FORBIDDEN, "active",
+			"only an operator or a product may activate and deactivate a person");
+	if (rc == RC_OK && was_active && !is_active)
+		rc = check_goes(x, &nowhere, err);
+	if (rc != RC_OK || !self)
+		return rc;
+	settle_verified(x);
+	return shown_name_require("displayName", tree_text(x->root, at->person_display), err);
+}
+
+static enum rc
 check(struct deed *x, struct err *err)
 {
 	struct plan *p = ARENA_NEW(x->arena, struct plan);
@@ -229,7 +236,7 @@ check(struct deed *x, struct err *err)
 
 	x->plan = p;
 	if (x->verb == VERB_DELETE)
-		return check_delete(x, p, err);
+		return check_goes(x, p, err);
 	rc = x->verb == VERB_CREATE ? check_create(x, p, err) : check_edit(x, err);
 	return rc != RC_OK ? rc : check_proven(x, err);
 }

@@ -2,6 +2,7 @@
 
 #include "daemon/directory/form.h"
 #include "daemon/directory/operation.h"
+#include "daemon/directory/organization.h"
 #include "daemon/directory/platform.h"
 #include "daemon/directory/rules.h"
 
@@ -247,9 +248,10 @@ is_active_member(const struct directory *d, struct orgtx *o, uint64_t row)
 	       record_bool(d->schema, &r, d->at.user_active, true);
 }
 
-uint64_t
-role_holders(const struct directory *d, struct orgtx *o, struct arena *a,
-	const struct model_role *role, int64_t now, uint64_t but)
+static uint64_t
+count_holders(const struct directory *d, struct orgtx *o, struct arena *a,
+	const struct model_role *role, int64_t now, uint64_t but,
+	bool (*counts)(const struct directory *d, struct orgtx *o, uint64_t member))
 {
 	uint64_t *rows, count = 0;
 	size_t n = rows_with_text(
@@ -260,9 +262,24 @@ role_holders(const struct directory *d, struct orgtx *o, struct arena *a,
 
 		count += assignment_read(d, o, rows[i], &x) && x.scope == 0 &&
 			 x.principal != but && assignment_in_force(&x, now) &&
-			 is_active_member(d, o, x.principal);
+			 counts(d, o, x.principal);
 	}
 	return count;
+}
+
+uint64_t
+role_holders(const struct directory *d, struct orgtx *o, struct arena *a,
+	const struct model_role *role, int64_t now, uint64_t but)
+{
+	return count_holders(d, o, a, role, now, but, is_active_member);
+}
+
+uint64_t
+role_left(const struct directory *d, struct orgtx *o, struct arena *a,
+	const struct model_role *role, int64_t now, uint64_t without)
+{
+	return count_holders(d, o, a, role, now, without,
+		member_is_somebody(d, o, without) ? member_is_somebody : member_is_active);
 }
 
 /* ---- What a member holds ---- */

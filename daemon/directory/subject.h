@@ -136,8 +136,14 @@ bool has_assignments_at(const struct directory *d, struct orgtx *o, struct arena
 const struct model_role *member_role(const struct directory *d, struct orgtx *o, struct arena *a,
 	const struct model *m, uint64_t member, int64_t now, uint64_t *assignment /* may be NULL */);
 
-/* Active members that hold a role of the org, `but` left out (0: nobody). */
+/* Active members that hold a role of the org, `but` left out (0: nobody): for the most there may be. */
 uint64_t role_holders(const struct directory *d, struct orgtx *o, struct arena *a,
 	const struct model_role *role, int64_t now, uint64_t but);
+
+/* Those who hold a role of the org and are left to act in it without a member: for the fewest there must be. Where that
+ * member is somebody (linked to an active person), only such ones count, since a record that no person is takes over
+ * nothing; else every one who can act does, so that an org that is provisioned and has no people yet works too. */
+uint64_t role_left(const struct directory *d, struct orgtx *o, struct arena *a,
+	const struct model_role *role, int64_t now, uint64_t without);
 
 #endif

@@ -78,6 +78,15 @@ class Org:
         return [member for member, active in self.members.items()
                 if active and member != but and self.role_of(member) == role]
 
+    def somebody(self, member):
+        """Whether a person is this member."""
+        return member in self.people.values()
+
+    def left(self, role, without):
+        """Who is left with a role; a record that no person is does not stand in for somebody."""
+        return [member for member in self.holders(role, without)
+                if self.somebody(member) or not self.somebody(without)]
+
     def teams_of(self, principal):
         """The teams that hold it, directly or through other teams."""
         found, fresh = set(), {principal}
@@ -237,7 +246,7 @@ class Org:
         if self.kind == "personal":
             return [Refusal(409)]
         role = self.role_of(user)
-        return self.counts(role, len(self.holders(role, user))) if self.members[user] else []
+        return self.counts(role, len(self.left(role, user))) if self.members[user] else []
 
     def managed(self, actor, role, verb):
         return [] if self.manages(actor, role, None, verb) else [Refusal(403, role)]
@@ -432,7 +441,7 @@ class Org:
             return [] if recorded else [Refusal(409)]  # nothing would change
         found = self.moving(actor, had, None, "take")
         if self.members[principal]:
-            found += self.counts(had, len(self.holders(had, principal)))
+            found += self.counts(had, len(self.left(had, principal)))
         return found + self.counts(role, len(self.holders(role, principal)) + 1)
 
     def no_assignment_delete(self, actor, assignment):
@@ -443,7 +452,7 @@ class Org:
         if held.role != self.default("org"):
             found += self.moving(actor, self.default("org"), None, "give")
             if self.members[held.principal]:
-                found += self.counts(held.role, len(self.holders(held.role, held.principal)))
+                found += self.counts(held.role, len(self.left(held.role, held.principal)))
         return found
 
     def no_assignment_edit(self, actor, assignment, start=None, end=None):
@@ -468,7 +477,7 @@ class Org:
             return found + [Refusal(400)]
         if self.role_of(to) == role:
             found.append(Refusal(409))
-        if not self.members[to]:
+        if not self.members[to] or (self.somebody(actor) and not self.somebody(to)):
             found.append(Refusal(409))
         return found
 

@@ -8,7 +8,8 @@ from harness import ROOT, USER, Api, CtlError, Daemon, SystemTest, certificate, 
 
 CORE = "urn:rosterd:scim:schemas:core:1.0:"
 MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
-ORGANIZATION, PERSON, TOKEN, CONNECTION = (CORE + n for n in ("Organization", "Person", "Token", "Connection"))
+ORGANIZATION, PERSON, TOKEN, CONNECTION, ASSIGNMENT = (
+    CORE + n for n in ("Organization", "Person", "Token", "Connection", "Assignment"))
 
 
 class OrgTest(SystemTest):
@@ -210,11 +211,76 @@ class Belonging(OrgTest):
         made, org = self.found(client)
         path = "/People/" + ada["id"]
         self.is_status(client.patch(path, {"op": "replace", "path": "active", "value": False}), 403)
+        self.second_owner(made)
         self.ok(self.operator().patch(path, {"op": "replace", "path": "active", "value": False}))
         self.assertEqual(client.get(path).status, 401)
         self.assertEqual(org.get("/Users").status, 404)
         self.ok(self.operator().patch(path, {"op": "replace", "path": "active", "value": True}))
         self.ok(org.get("/Users"))
+
+    def second_owner(self, made):
+        bob, client = self.person("bob")
+        user = self.join(made, bob)
+        self.created(self.at(made["key"], self.operator().token).post("/Assignments", {
+            "schemas": [ASSIGNMENT], "principal": {"value": user["id"]}, "role": "org/owner"}))
+        return bob, client, user
+
+    def test_the_last_owner_is_not_deactivated_as_a_person(self):
+        """By nobody: not through the org, nor around it."""
+        ada, client = self.person()
+        made, org = self.found(client)
+        product = self.daemon.ctl("token", "create", "--service", "--orgs", "*", "--permissions", "people.edit")["token"]
+        off = {"op": "replace", "path": "active", "value": False}
+        for who in (self.operator(), self.platform(product)):
+            self.is_status(who.patch("/People/" + ada["id"], off), 409, made["key"])
+            self.is_status(who.put("/People/" + ada["id"], {"schemas": [PERSON], "userName": ada["userName"], "active": False}),
+                           409, made["key"])
+        self.ok(org.get("/Users"))
+        bob, other, _ = self.second_owner(made)
+        self.ok(self.platform(product).patch("/People/" + ada["id"], off))
+        self.is_status(self.operator().patch("/People/" + bob["id"], off), 409, made["key"])
+        # A deleted org, and an own one, hold nobody.
+        self.ok(self.operator().patch("/People/" + ada["id"], {"op": "replace", "path": "active", "value": True}))
+        self.ok(self.operator().patch("/People/" + bob["id"], off))
+        members = len(org.get("/Users").ids)
+        self.assertEqual(client.delete(f"/Organizations/{made['id']}?confirm={members}").status, 204)
+        self.ok(self.operator().patch("/People/" + ada["id"], off))
+
+    def test_a_record_that_nobody_is_is_no_owner_when_one_leaves(self):
+        ada, client = self.person()
+        made, org = self.found(client)
+        operator = self.at(made["key"], self.operator().token)
+        [mine] = org.get("/Users").ids
+        vacant = self.created(org.post("/Users", {"schemas": [USER], "userName": "vacant"}))["id"]
+        held = self.created(org.post("/Assignments", {"schemas": [ASSIGNMENT], "principal": {"value": vacant}, "role": "org/owner"}))
+        off = {"op": "replace", "path": "active", "value": False}
+        for who in (org, operator):
+            self.is_status(who.delete("/Users/" + mine), 409, "org/owner")
+            self.is_status(who.patch("/Users/" + mine, off), 409, "org/owner")
+            self.is_status(who.post("/Assignments", {
+                "schemas": [ASSIGNMENT], "principal": {"value": mine}, "role": "org/admin"}), 409, "org/owner")
+            self.is_status(who.post(f"/Users/{mine}/.unlink", {}), 409, "org/owner")
+        self.is_status(self.operator().delete("/People/" + ada["id"]), 409, made["key"])
+        self.is_status(client.post(f"/Organizations/{made['id']}/.transfer", {"to": vacant}), 409)
+        # The record itself can go, and where nobody is anybody, records count.
+        self.assertEqual(operator.delete("/Assignments/" + held["id"]).status, 204)
+        self.created(org.post("/Assignments", {"schemas": [ASSIGNMENT], "principal": {"value": vacant}, "role": "org/owner"}))
+        bob, other, user = self.second_owner(made)
+        self.ok(self.operator().patch("/People/" + bob["id"], off))
+        self.is_status(org.delete("/Users/" + mine), 409, "org/owner")
+        self.ok(self.operator().patch("/People/" + bob["id"], {"op": "replace", "path": "active", "value": True}))
+        self.assertEqual(org.delete("/Users/" + mine).status, 204)
+
+    def test_an_org_of_records_alone(self):
+        made = self.created(self.operator().post("/Organizations", {"schemas": [ORGANIZATION], "key": self.name("records"),
+                                                                    "kind": "company", "model": "standard"}))
+        operator = self.at(made["key"], self.operator().token)
+        users = [self.created(operator.post("/Users", {"schemas": [USER], "userName": name}))["id"] for name in ("a", "b")]
+        for user in users:
+            self.created(operator.post("/Assignments", {
+                "schemas": [ASSIGNMENT], "principal": {"value": user}, "role": "org/owner"}))
+        self.assertEqual(operator.delete("/Users/" + users[0]).status, 204)
+        self.is_status(operator.delete("/Users/" + users[1]), 409, "org/owner")
 
     def test_verified_is_not_claimed(self):
         eve, client = self.person("eve", emails=[{"value": "eve@example.com"}])
