@@ -316,6 +316,24 @@ member_live(const struct auth *a, struct orgtx *o, uint64_t row, struct slice id
 	       (id.p == NULL || (linked_person(a, &r, &linked) && slice_eq(linked, id)));
 }
 
+/* A key's member acts: it is live, and the person that it is, if it is anybody's, too. */
+static bool
+key_live(const struct auth *a, struct txn *t, struct orgtx *o, uint64_t row)
+{
+	struct orgtx *platform = orgtx_open(t, ORG_PLATFORM);
+	struct slice linked;
+	struct uuid uuid;
+	struct record r;
+	char id[UUID_TEXT];
+	uint64_t person;
+
+	if (!member_live(a, o, row, (struct slice){ NULL, 0 }) || !record_get(o, row, &r))
+		return false;
+	return !linked_person(a, &r, &linked) ||
+	       (uuid_parse(linked, &uuid) && row_by_id(platform, &uuid, &person) &&
+		       person_live(a, t, person, id));
+}
+
 /* The active member of an org that a person is; 0: they are none. */
 static uint64_t
 member_of_person(const struct auth *a, struct arena *arena, struct orgtx *o, struct slice id)
@@ -399,7 +417,7 @@ token_enters(const struct auth *a, struct arena *arena, struct txn *t, const str
 		return true;
 	case TOKEN_KEY:
 		c->member = token->owner;
-		return member_live(a, o, token->owner, (struct slice){ NULL, 0 });
+		return key_live(a, t, o, token->owner);
 	case TOKEN_PERSONAL:
 		c->person = token->owner;
 		if (!person_live(a, t, token->owner, id))

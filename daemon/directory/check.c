@@ -284,10 +284,7 @@ load(struct check *c, uint64_t row, struct err *err)
 static bool
 is_inactive(struct check *c, uint64_t row)
 {
-	struct record r;
-
-	return row_type(row) == TYPE_USER &&
-	       (!record_get(c->o, row, &r) || !record_bool(c->d->schema, &r, c->d->at.user_active, true));
+	return row_type(row) == TYPE_USER && !member_is_active(c->d, c->o, row);
 }
 
 static struct slice

@@ -61,7 +61,7 @@ enum check_outcome {
 	CHECK_DECIDED, /* as reason says */
 	CHECK_NO_SUBJECT,
 	CHECK_MANY_SUBJECTS, /* the name means several */
-	CHECK_INACTIVE,      /* the member is deactivated */
+	CHECK_INACTIVE,      /* the member is deactivated, or the person it is */
 	CHECK_NO_PERMISSION, /* the org's model has none of this name */
 	CHECK_NO_PLACE,
 	CHECK_MANY_PLACES,

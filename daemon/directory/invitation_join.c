@@ -5,6 +5,7 @@
 
 #include "daemon/directory/doubt.h"
 #include "daemon/directory/form.h"
+#include "daemon/directory/organization.h"
 #include "daemon/directory/invitation.h"
 #include "daemon/directory/link.h"
 #include "schema/text.h"
@@ -224,14 +225,12 @@ check_inviter(struct join *j, struct err *err)
 	struct slice id = tree_text(j->x.root, d->at.invitation_inviter_value);
 	struct subject *by = &j->limits;
 	struct err why = ERR_INIT;
-	struct record r;
 	struct uuid uuid;
 	uint64_t row;
 	enum rc rc = RC_OK;
 
 	if (id.len > 0) {
-		if (!uuid_parse(id, &uuid) || !row_by_id(j->x.o, &uuid, &row) || row_type(row) != TYPE_USER ||
-			!record_get(j->x.o, row, &r) || !record_bool(d->schema, &r, d->at.user_active, true))
+		if (!uuid_parse(id, &uuid) || !row_by_id(j->x.o, &uuid, &row) || !member_is_active(d, j->x.o, row))
 			return fail(err, RC_CONFLICT, "inviter",
 				"who invited you is no active member any more: ask for another invitation");
 		by = ARENA_NEW(j->x.arena, struct subject);

@@ -259,6 +259,8 @@ put_member(struct deed *x, const char *action, uint64_t person, bool linked)
 	x->w = &w;
 	revision = change_begin(x->o, &w.actor);
 	deed_replace(x, x->row, x->root, revision);
+	if (person != 0 && !linked) /* what the person has in hand goes with them */
+		deed_end_access(x, x->row, revision);
 	change_end(x->o);
 	if (person != 0 && org_by_no(orgtx_txn(x->o), orgtx_org(x->o), &org))
 		org_member_edge(x, &org, person, linked, false);

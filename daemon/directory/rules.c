@@ -263,6 +263,15 @@ deed_erase(struct deed *x, uint64_t row, uint64_t revision)
 }
 
 void
+deed_end_access(struct deed *x, uint64_t member, uint64_t revision)
+{
+	struct slice id = row_id_text(x->arena, x->o, member);
+
+	erase_naming(x, x->d->at.token_owner_value, TYPE_TOKEN, id, revision);
+	certificates_end_of(x, id, revision);
+}
+
+void
 deed_add_origin(struct deed *x, struct node *root, const char *origin, struct slice origin_id)
 {
 	const struct attrs *at = &x->d->at;

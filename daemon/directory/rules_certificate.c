@@ -1,6 +1,7 @@
 /* Certificates: who may be given one, and what stands in it. */
 #include "daemon/directory/certificate.h"
 #include "daemon/directory/form.h"
+#include "daemon/directory/organization.h"
 
 #include "base/banned.h"
 
@@ -17,11 +18,9 @@ static enum rc
 check_member(struct deed *x, uint64_t member, struct err *err)
 {
 	struct subject other;
-	struct record r;
 	enum rc rc;
 
-	if (!record_get(x->o, member, &r) ||
-		!record_bool(x->d->schema, &r, x->d->at.user_active, true))
+	if (!member_is_active(x->d, x->o, member))
 		return fail(err, RC_INVALID_VALUE, "subject", "the member is not active");
 	if (x->by == NULL || x->by->all || x->by->member == member)
 		return RC_OK;

@@ -421,6 +421,50 @@ class Keys(OrgTest):
         self.assertEqual(org.get("/Tokens/" + key["id"]).status, 404)
         self.assertEqual(self.daemon.verify(), "")
 
+    def decides(self, made, user):
+        """What a check says of the member: (decision, reason)."""
+        reply = self.ok(self.bare().request(
+            "POST", f"/orgs/{made['key']}/access/v1/evaluation", {
+                "subject": {"type": "user", "id": user}, "action": {"name": "member.view"},
+                "resource": {"type": "org", "id": made["key"]}},
+            headers={"Authorization": f"Bearer {self.operator().token}", "Content-Type": "application/json"}))
+        return reply["decision"], reply["context"].get("code")
+
+    def test_keys_die_with_the_link(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        user = self.join(made, bob)
+        key = self.key_for(self.at(made["key"], client.token))
+        others = self.key_for(org)
+        use = self.at(made["key"], key["token"])
+        self.ok(use.get("/Users/" + user["id"]))
+        self.ok(org.post(f"/Users/{user['id']}/.unlink", {}))
+        self.assertEqual(use.get("/Users").status, 401)
+        self.assertEqual(org.get("/Tokens/" + key["id"]).status, 404)
+        self.ok(self.at(made["key"], others["token"]).get("/Users"))
+        # Nor is it back with the link; a key made for a record that nobody is lives on.
+        kept = self.key_for(self.at(made["key"], self.operator().token), owner={"value": user["id"]})
+        self.ok(org.post(f"/Users/{user['id']}/.link", {"person": bob["id"]}))
+        self.assertEqual(use.get("/Users").status, 401)
+        self.ok(self.at(made["key"], kept["token"]).get("/Users/" + user["id"]))
+        self.assertEqual(self.daemon.verify(), "")
+
+    def test_keys_sleep_with_the_person(self):
+        _, owner = self.person()
+        made, org = self.found(owner)
+        bob, client = self.person("bob")
+        user = self.join(made, bob)
+        use = self.at(made["key"], self.key_for(self.at(made["key"], client.token))["token"])
+        before = self.decides(made, user["id"])
+        self.assertTrue(before[0])
+        for active in (False, True):
+            self.ok(self.operator().patch("/People/" + bob["id"], {"op": "replace", "path": "active", "value": active}))
+            self.assertEqual(use.get("/Users/" + user["id"]).status, 200 if active else 401)
+            self.assertEqual(self.decides(made, user["id"]), before if active else (False, "inactive_subject"))
+        self.assertEqual(self.operator().delete("/People/" + bob["id"]).status, 204)
+        self.assertEqual(use.get("/Users").status, 401)
+
     def test_rotation_expiry_and_last_use(self):
         _, client = self.person()
         made, org = self.found(client)
