@@ -296,6 +296,19 @@ class Maps(MigrationTest):
         self.assertEqual(org.found(), before)
         self.assertEqual(self.operate("GET", f"/Organizations/{org.id}")["model"], "standard")
 
+    def test_no_record_that_nobody_is_becomes_the_owner_of_an_org_with_people(self):
+        org = self.living("standard")
+        vacant = org.make("user")
+        org.assign(vacant, "org/admin")
+        map = {"org/owner": "org/contributor", "org/admin": "org/owner"}
+        for dry in (True, False):
+            reply = self.migrate(org, "lab", self.operator, dry, map)
+            self.assertEqual(reply.status, 409, reply)
+            self.assertIn("org/owner", reply["detail"])
+        heir = org.join(self.person())
+        org.assign(heir, "org/admin")
+        self.allowed(self.migrate(org, "lab", self.operator, False, map))
+
     def test_never_without_an_owner(self):
         org = self.peopled("standard")
         for map in ({"org/owner": ""}, {"org/owner": "org/contributor"}):
