@@ -263,6 +263,13 @@ deed_erase(struct deed *x, uint64_t row, uint64_t revision)
 }
 
 void
+deed_end_assignments(struct deed *x, uint64_t principal, uint64_t revision)
+{
+	erase_naming(x, x->d->at.assignment_principal_value, TYPE_ASSIGNMENT,
+		row_id_text(x->arena, x->o, principal), revision);
+}
+
+void
 deed_end_access(struct deed *x, uint64_t member, uint64_t revision)
 {
 	struct slice id = row_id_text(x->arena, x->o, member);

@@ -79,6 +79,8 @@ void deed_replace(struct deed *x, uint64_t row, const struct node *root, uint64_
 /* Removes a resource with all that hangs on it: assignments of it and at it, its tokens, what lies in
  * it. Also for one that is not the deed's own. */
 void deed_erase(struct deed *x, uint64_t row, uint64_t revision);
+/* All that a principal (row) holds ends. */
+void deed_end_assignments(struct deed *x, uint64_t principal, uint64_t revision);
 /* What opens doors in a member's name ends: its keys, its certificates. */
 void deed_end_access(struct deed *x, uint64_t member, uint64_t revision);
 /* An assignment; origin: "person", "creator", "invitation", "transfer", ...; origin_id may be

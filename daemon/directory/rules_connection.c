@@ -20,6 +20,66 @@ connection_of_row(const struct directory *d, struct orgtx *o, uint64_t row, stru
 	       connection_get(orgtx_txn(o), orgtx_org(o), (uint32_t)no, out);
 }
 
+/* ---- The groups that it made ---- */
+
+enum { STEP = 64 };
+
+/* Those behind `after`, rising. */
+static size_t
+groups_of(struct deed *x, const struct connection *c, uint64_t after, uint64_t rows[STEP])
+{
+	const struct attr *attr = x->d->at.group_connection;
+	struct node value = { .attr = attr, .kind = NODE_VALUE, .integer = c->no };
+	struct slice key;
+
+	return index_key_of(x->arena, attr, 0, &value, false, &key)
+		       ? index_list(x->o, attr->id, TYPE_GROUP, key, after, rows, STEP)
+		       : 0;
+}
+
+/* What they hold ends with the connection, which alone said who is in them: that is taking it. */
+static enum rc
+check_end_groups(struct deed *x, const struct connection *c, struct err *err)
+{
+	uint64_t rows[STEP], after = 0;
+	struct assignment *list;
+	size_t n;
+	enum rc rc;
+
+	while (x->by != NULL && (n = groups_of(x, c, after, rows)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			size_t held = assignments_of(x->d, x->o, x->arena, rows[i], &list);
+
+			for (size_t k = 0; k < held; k++)
+				if ((rc = subject_may_take(x->by, list[k].role, list[k].scope, err)) != RC_OK)
+					return rc;
+		}
+		after = rows[n - 1];
+	}
+	return RC_OK;
+}
+
+/* They stay, with who is in them, as teams of the org's own that hold nothing. */
+static void
+end_groups(struct deed *x, const struct connection *c, uint64_t revision)
+{
+	uint64_t rows[STEP];
+	struct record r;
+	struct node *root;
+	size_t n;
+
+	while (txn_rc(orgtx_txn(x->o)) == RC_OK && (n = groups_of(x, c, 0, rows)) > 0)
+		for (size_t i = 0; i < n; i++) {
+			deed_end_assignments(x, rows[i], revision);
+			if (!record_get(x->o, rows[i], &r) || (root = deed_tree(x, &r)) == NULL)
+				return;
+			tree_clear(root, x->d->at.group_connection);
+			deed_replace(x, rows[i], root, revision);
+		}
+}
+
+/* ---- The connection ---- */
+
 static enum rc
 check(struct deed *x, struct err *err)
 {
@@ -33,7 +93,7 @@ check(struct deed *x, struct err *err)
 		!connection_of_row(x->d, x->o, x->row, c))
 		return fail(err, RC_INTERNAL, "", "the connection of this record is not there");
 	if (x->verb == VERB_DELETE)
-		return RC_OK;
+		return check_end_groups(x, c, err);
 	name = tree_text(x->root, at->connection_name);
 	if (name.len == 0 || name.p[0] == '#')
 		return fail(err, RC_INVALID_VALUE, "name",
@@ -74,8 +134,8 @@ apply(struct deed *x, uint64_t revision)
 {
 	struct connection *c = x->plan;
 
-	(void)revision;
 	if (x->verb == VERB_DELETE) {
+		end_groups(x, c, revision);
 		drop_tokens(x, c);
 		connection_delete(orgtx_txn(x->o), c->org, c->no);
 		return;

@@ -277,6 +277,53 @@ class Assignments(LivingTest):
         self.assertEqual(again.status, 200, again)
         self.assertFalse(self.may_edit(self.reader))
 
+    def test_mappings_end_with_their_connection(self):
+        """In the same commit, however they came to be; what the group's members hold themselves stays."""
+        for by_hand in (False, True):
+            self.setUp()
+            idp = self.idp()
+            other = HarnessOrg(self.daemon, self.org_.key, "hr", self.daemon.connect(self.org_.key, "hr"))
+            self.addCleanup(other.close)
+            groups = [who.post("/Groups", {"schemas": [GROUP], "displayName": name, "members": [{"value": self.member}]}).json["id"]
+                      for who, name in ((idp, "a"), (idp, "b"), (other, "c"))]
+            held = [self.allowed(self.give(self.owner, group, "workspace/manager", self.space))["id"] for group in groups]
+            mine = self.allowed(self.give(self.owner, self.member, "workspace/reader", self.space))["id"]
+            [connection] = [c["id"] for c in self.org_.listed("/Connections") if c["name"] == "idp"]
+            if by_hand:
+                self.daemon.ctl("connection", "delete", self.org_.key, "idp")
+            else:
+                self.assertEqual(self.org_.send(self.owner, "DELETE", f"/Connections/{connection}").status, 204)
+            for id in held[:2]:
+                self.gone(self.org_.send(self.operator, "GET", f"/Assignments/{id}"))
+            self.assertTrue(self.may_edit(self.reader))
+            self.assertEqual(other.delete(f"/Groups/{groups[2]}").status, 204)
+            self.assertFalse(self.may_edit(self.reader))
+            self.allowed(self.org_.send(self.reader, "GET", f"/Workspaces/{self.space}"))
+            self.allowed(self.org_.send(self.operator, "GET", f"/Assignments/{mine}"))
+            # They are teams now like those made by hand.
+            team = self.org_.operate("GET", f"/Groups/{groups[0]}")
+            self.assertEqual([m["value"] for m in team["members"]], [self.member])
+            again = self.allowed(self.give(self.owner, groups[0], "workspace/manager", self.space))
+            self.assertEqual([o["type"] for o in again["origins"]], ["person"])
+            new = HarnessOrg(self.daemon, self.org_.key, "new", self.daemon.connect(self.org_.key, "new"))
+            self.addCleanup(new.close)
+            self.assertEqual(new.patch(f"/Groups/{groups[0]}", {"op": "remove", "path": "members"}).status, 403)
+            self.assertEqual(self.daemon.verify(), "")
+
+    def test_who_may_not_take_ends_no_connection_by_which_it_is_held(self):
+        org = self.living("standard")
+        idp = HarnessOrg(self.daemon, org.key, "idp", self.daemon.connect(org.key, "idp"))
+        self.addCleanup(idp.close)
+        group = idp.post("/Groups", {"schemas": [GROUP], "displayName": "Billing"}).json["id"]
+        org.assign(group, "assignment/billing")
+        admin = self.person()
+        org.join(admin, "org/admin")
+        [connection] = [c["id"] for c in org.listed("/Connections")]
+        reply = org.send(admin, "DELETE", f"/Connections/{connection}")
+        self.assertEqual(reply.status, 403, reply)
+        self.assertIn("assignment/billing", reply.json["detail"])
+        self.assertEqual(org.send(org.owner, "DELETE", f"/Connections/{connection}").status, 204)
+
     def test_what_an_import_makes_is_its_connections_or_as_it_was(self):
         idp = self.idp()
         line = {"schemas": [GROUP], "displayName": "Loaded"}
