@@ -68,6 +68,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/ids.c daemon/directory/ids.h \
 	daemon/directory/link.c daemon/directory/link.h \
 	daemon/directory/doubt.c daemon/directory/doubt.h \
+	daemon/directory/org_tell.c daemon/directory/org_tell.h \
 	daemon/directory/invitation.c daemon/directory/invitation.h \
 	daemon/directory/invitation_join.c \
 	daemon/directory/member_set.c daemon/directory/member_set.h \

@@ -1,6 +1,7 @@
 #include "daemon/directory/form.h"
 #include "daemon/directory/migrate_private.h"
 #include "daemon/directory/org_roles.h"
+#include "daemon/directory/org_tell.h"
 #include "daemon/directory/organization.h"
 
 #include "base/banned.h"
@@ -509,6 +510,7 @@ set_model(const struct move *m, const struct writer *w)
 	revision = change_begin(home, &w->actor);
 	deed_replace(&x, org.row, root, revision);
 	change_end(home);
+	org_tell(&x, &org, true);
 }
 
 enum rc

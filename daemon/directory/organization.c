@@ -6,6 +6,7 @@
 #include "daemon/directory/ids.h"
 #include "daemon/directory/names.h"
 #include "daemon/directory/org_roles.h"
+#include "daemon/directory/org_tell.h"
 
 #include "base/banned.h"
 
@@ -103,6 +104,7 @@ furnish_settings(struct deed *y, const struct org_plan *p, uint64_t revision)
 	const struct attrs *at = &y->d->at;
 	struct node *root = root_of(y, TYPE_SETTINGS);
 
+	org_tell_fill(y->d, orgtx_txn(y->o), y->arena, &p->org, root);
 	tree_set_text(y->arena, root, at->settings_display, slice_of(p->org.name));
 	tree_set_bool(y->arena, root, at->settings_external, p->org.external_invitations);
 	tree_set_bool(y->arena, root, at->settings_guarded, p->org.connections_manage_guarded);

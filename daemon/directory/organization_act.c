@@ -5,6 +5,7 @@
 #include "daemon/directory/invitation.h"
 #include "daemon/directory/names.h"
 #include "daemon/directory/org_roles.h"
+#include "daemon/directory/org_tell.h"
 #include "daemon/directory/organization.h"
 #include "daemon/directory/platform.h"
 #include "schema/text.h"
@@ -249,24 +250,6 @@ fill_state(const struct deed *x, const struct org *org, struct node *root)
 		tree_clear(root, at->org_delete_after);
 }
 
-/* The org's own journal tells it too: its Settings get a new version by the act. */
-static void
-tell_org(const struct deed *x, const struct org *org)
-{
-	struct orgtx *o = orgtx_open(orgtx_txn(x->o), org->no);
-	uint64_t row = settings_row(o);
-	struct buf b = BUF_INIT;
-	struct record r;
-
-	if (row == 0 || !record_get(o, row, &r))
-		return;
-	r.revision = change_begin(o, &x->w->actor);
-	record_pack_as_is(&b, &r);
-	record_replace(o, row, buf_as_slice(&b));
-	change_end(o);
-	buf_release(&b);
-}
-
 static void
 put(struct acting *g, struct written *out)
 {
@@ -288,7 +271,7 @@ put(struct acting *g, struct written *out)
 			g->org.state == ORG_SUSPENDED ? g->args->reason : SLICE(""));
 	deed_replace(x, x->row, x->root, revision);
 	change_end(x->o);
-	tell_org(x, &g->org);
+	org_tell(x, &g->org, true);
 	*out = (struct written){ .row = x->row };
 	if (record_get(x->o, x->row, &r)) {
 		struct buf b = BUF_INIT;
@@ -409,6 +392,7 @@ organization_follow_model(const struct directory *d, struct txn *t, uint32_t no,
 		deed_replace(&x, org.row, root, change_begin(x.o, &w.actor));
 		change_end(x.o);
 	}
+	org_tell(&x, &org, false);
 	x.o = orgtx_open(t, no);
 	org_roles_put(&x, m, change_begin(x.o, &w.actor));
 	change_end(x.o);

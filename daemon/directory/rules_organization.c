@@ -2,6 +2,7 @@
  * suspended, deleted is organization_act.c's. */
 #include "daemon/directory/form.h"
 #include "daemon/directory/names.h"
+#include "daemon/directory/org_tell.h"
 #include "daemon/directory/organization.h"
 #include "daemon/directory/quota.h"
 
@@ -10,7 +11,6 @@
 struct plan {
 	struct org_plan made; /* of a create */
 	struct org org;       /* of an edit */
-	bool renamed;         /* the display name */
 };
 
 /* An org is a person's own when they are in it. */
@@ -171,7 +171,6 @@ check_edit(struct deed *x, struct err *err)
 {
 	const struct attrs *at = &x->d->at;
 	struct plan *p = ARENA_NEW(x->arena, struct plan);
-	char name[NAME_MAX_BYTES + 1];
 	struct subject in_org;
 	enum rc rc;
 
@@ -191,11 +190,7 @@ check_edit(struct deed *x, struct err *err)
 				 err)) != RC_OK)
 			return rc;
 	}
-	memcpy(name, p->org.name, sizeof(name));
-	if ((rc = org_take_over(x, &p->org, err)) != RC_OK)
-		return rc;
-	p->renamed = strcmp(name, p->org.name) != 0;
-	return RC_OK;
+	return org_take_over(x, &p->org, err);
 }
 
 /* Deleting is a state with a grace, after which the record goes. */
@@ -232,23 +227,6 @@ apply(struct deed *x, uint64_t revision)
 		org_put(orgtx_txn(x->o), &p->org);
 }
 
-/* The org's settings show the same name. */
-static void
-rename_settings(struct deed *x, const struct org *org)
-{
-	struct deed y = { .d = x->d, .o = orgtx_open(orgtx_txn(x->o), org->no), .w = x->w, .arena = x->arena };
-	uint64_t row = settings_row(y.o), revision;
-	struct node *root;
-	struct record r;
-
-	if (row == 0 || !record_get(y.o, row, &r) || (root = deed_tree(&y, &r)) == NULL)
-		return;
-	tree_set_text(x->arena, root, x->d->at.settings_display, slice_of(org->name));
-	revision = change_begin(y.o, &x->w->actor);
-	deed_replace(&y, row, root, revision);
-	change_end(y.o);
-}
-
 static void
 after(struct deed *x)
 {
@@ -256,8 +234,8 @@ after(struct deed *x)
 
 	if (x->verb == VERB_CREATE)
 		org_plan_furnish(x, &p->made);
-	else if (x->verb == VERB_EDIT && p->renamed)
-		rename_settings(x, &p->org);
+	else if (x->verb == VERB_EDIT)
+		org_tell(x, &p->org, false);
 }
 
 const struct rules organization_rules = { .type = TYPE_ORGANIZATION,
