@@ -181,6 +181,23 @@ test('an AbortSignal cancels: before, while the request is written, and later', 
 	assert.deepEqual(server.peers[0].cancelled, [server.peers[0].seen[0].id]);
 });
 
+test('an answer leaves no timer and no listener behind', async (t) => {
+	const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+	const server = await serve(t, { 'is-member': yes });
+	const client = server.client({ timeout: 60000 }), { signal } = new AbortController();
+	let listeners = 0;
+	signal.addEventListener = () => { listeners++; };
+	signal.removeEventListener = () => { listeners--; };
+	await client.connect();
+	const before = timers();
+	const asked = Array.from({ length: 10 }, () => client.isMember({ subject: 'a', group: 'b' }, { signal }));
+	await Promise.resolve();
+	assert.equal(listeners, 10);
+	await Promise.all(asked);
+	assert.equal(listeners, 0);
+	assert.ok(timers() <= before, `${timers()} timers, ${before} before`);
+});
+
 test('a list that is read no further is cancelled', async (t) => {
 	const server = await serve(t, { 'members-of': (request, peer) => peer.part(request, { item: [{ id: uuid(1) }, { id: uuid(2) }] }) });
 	const client = server.client();
@@ -391,6 +408,27 @@ test('back-pressure: who does not read is not sent more, and holds up no other a
 	for (let next; !(next = await iterator.next()).done;)
 		count += next.value.length / 800;
 	assert.equal(count, 2000);
+});
+
+test('back-pressure: what a server does not read waits here, and can still be taken back', async (t) => {
+	const server = await serve(t, { put(request, peer) {
+		if (peer.seen.length === 1)
+			peer.socket.pause();
+		peer.last(request, { revision: peer.seen.length });
+	} });
+	const client = server.client({ timeout: 30000 }), text = JSON.stringify({ userName: 'x'.repeat(1000000) });
+	const put = (id, options) => client.put({ type: 'User', id: uuid(id), resource: text }, options);
+	await put(0);
+	const sent = Array.from({ length: 30 }, (_, id) => put(1 + id)); // one write, more than the system's buffers take
+	await wait(50);
+	const stop = new AbortController(), late = put(100, { signal: stop.signal }), last = put(101);
+	await wait(50);
+	stop.abort();
+	await assert.rejects(late, error('CANCELLED'));
+	server.peers[0].socket.resume();
+	await Promise.all([...sent, last]);
+	assert.deepEqual(server.peers[0].seen.map((one) => one.fields.id), [...Array(31).keys(), 101].map(uuid));
+	assert.deepEqual(server.peers[0].cancelled, []);
 });
 
 test('5,000 questions at once, over connections that are cut now and then', async (t) => {

@@ -14,7 +14,7 @@ const refused = (name, field) => (error) => error instanceof RosterError && erro
 // ---- At random ----
 
 const random = randomness();
-const TEXTS = ['', 'a', 'ada@example.com', 'S\u00f6hne', '\u6c34'.repeat(14), '\u6c34'.repeat(15), '\ud83d\ude00', 'x'.repeat(42), 'x'.repeat(43),
+const TEXTS = ['', 'a', 'ada@example.com', 'S\u00f6hne', '\u6c34'.repeat(14), '\u6c34'.repeat(15), '\u6c34'.repeat(42), '\u6c34'.repeat(43), '\ud83d\ude00', 'x'.repeat(42), 'x'.repeat(43),
 	'y'.repeat(127), 'z'.repeat(128), '\ufeffbom', '\u0000', 'w'.repeat(20000)];
 const NUMBERS = [0, 1, 127, 128, 16383, 16384, 2 ** 49 - 1, 2 ** 49, 2 ** 53 - 1, 2n ** 53n, 2n ** 56n, 2n ** 63n, 2n ** 64n - 1n];
 
