@@ -324,6 +324,19 @@ test('a snapshot that is not settled does not answer; the old state does, and sa
 	await assert.rejects(mirror.reached(11, { timeout: 30 }), error('TIMEOUT'));
 });
 
+test('of a snapshot that was cut nothing stays', async (t) => {
+	const server = await serve(t, { watch(request, peer) {
+		peer.part(request, { revision: 5 + peer.number, snapshot: 1, more: 1, item: [user(1), group(101), ...(peer.number ? [] : [user(2), edge(3, 101, 1)])] });
+		if (peer.number === 0)
+			return setTimeout(() => peer.cut(), 20);
+		peer.part(request, { revision: 6, snapshot: 1 });
+	} });
+	const mirror = server.client().mirror();
+	await mirror.reached();
+	assert.equal(mirror.isMember({ subjectId: uuid(1), groupId: uuid(101) }).code, 'not_member');
+	assert.equal(mirror.isMember({ subjectId: uuid(2), groupId: uuid(101) }).code, 'unknown_subject');
+});
+
 test('a mirror tells ambiguous names, renames, direct only; and what it does not know', async (t) => {
 	let told;
 	const server = await serve(t, { watch(request, peer) {
