@@ -62,7 +62,7 @@ const struct setting_group config_groups[] = {
 	{ "token", "Bearer tokens" },
 	{ "org", "Organisations and people" },
 	{ "mail", "Mail: invitations and confirmations of addresses, sent by SMTP" },
-	{ "seal", "Secrets in the store (private keys of organisations' certificate authorities)" },
+	{ "seal", "Secrets in the store (private keys of organisations' certificate authorities, mails that wait)" },
 	{ "dns", "Looking up the proof that an organisation has a domain" },
 };
 const size_t config_group_count = sizeof(config_groups) / sizeof(config_groups[0]);

@@ -110,6 +110,7 @@ libdaemon_a_SOURCES = \
 	daemon/fair.c daemon/fair.h \
 	daemon/gzip.c daemon/gzip.h \
 	daemon/link.c daemon/link.h \
+	daemon/mail/letter.c daemon/mail/letter.h \
 	daemon/mail/mailer.c daemon/mail/mailer.h \
 	daemon/mail/smtp.c daemon/mail/smtp.h \
 	daemon/models.c daemon/models.h \

@@ -26,6 +26,7 @@
 #include "daemon/control.h"
 #include "daemon/directory/certificate.h"
 #include "daemon/directory/operation.h"
+#include "daemon/mail/letter.h"
 #include "daemon/mail/mailer.h"
 #include "daemon/models.h"
 #include "daemon/rate.h"
@@ -378,6 +379,8 @@ reseal_run(struct write_job *job, struct txn *t, struct err *err)
 	struct arena *a = arena_new();
 	enum rc rc = certificates_reseal(r->directory, t, &by, a, &r->count, err);
 
+	if (rc == RC_OK)
+		rc = letters_reseal(r->directory->seal, t, &r->count, err);
 	arena_free(a);
 	return rc;
 }
@@ -478,7 +481,7 @@ start(struct daemon *d, struct err *err)
 	hide_memory(); /* after setuid(), which makes the process dumpable again */
 	d->rate = rate_new(&limits);
 	if ((rc = scim_start(d, err)) != RC_OK || (rc = roster_start(d, err)) != RC_OK ||
-		(rc = mailer_new(d->config, d->store, d->committer, &d->mailer, err)) != RC_OK)
+		(rc = mailer_new(d->config, d->store, d->committer, d->seal, &d->mailer, err)) != RC_OK)
 		return rc;
 	control = (struct control_options){ .config = d->config,
 		.schema = d->schema,

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "daemon/control/call.h"
 #include "daemon/directory/org.h"
-#include "daemon/mail/mail.h"
+#include "daemon/mail/letter.h"
 
 #include "base/banned.h"
 
@@ -123,6 +123,7 @@ struct outbox_job {
 	bool more;
 	int64_t now;
 	struct slice key, address; /* test */
+	const struct seal *seal;
 	struct arena *arena;
 };
 
@@ -257,7 +258,8 @@ test_step(struct write_job *job, struct txn *t, struct err *err)
 
 	if ((rc = dir_org_find(t, j->key, &org, err)) != RC_OK ||
 		(rc = mail_render_test(j->arena, slice_of(org.name[0] != '\0' ? org.name : org.key),
-			 &mail, err)) != RC_OK)
+			 &mail, err)) != RC_OK ||
+		(rc = letter_seal(j->seal, org.no, j->arena, &mail, err)) != RC_OK)
 		return rc;
 	e.org = org.no;
 	e.subject = mail.subject;
@@ -271,11 +273,14 @@ test_step(struct write_job *job, struct txn *t, struct err *err)
 enum rc
 command_outbox_test(struct call *c, struct err *err)
 {
-	struct outbox_job j = { .now = clock_ticks(), .arena = arena_new() };
+	struct outbox_job j = { .now = clock_ticks(), .arena = arena_new(),
+		.seal = c->options->directory->seal };
 	enum rc rc;
 
 	if (!mailer_enabled(c->options->config))
 		rc = fail(err, RC_CONFLICT, "mail.server", "no mail server is set");
+	else if (j.seal == NULL)
+		rc = fail(err, RC_CONFLICT, "", "the daemon does not run: it seals what waits to be sent");
 	else if ((rc = call_text(c, "org", true, &j.key, err)) == RC_OK &&
 		 (rc = call_text(c, "address", true, &j.address, err)) == RC_OK &&
 		 (rc = mail_address_check(j.address, "address", err)) == RC_OK)

@@ -384,6 +384,7 @@ make_letter(struct deed *x, struct offer *out, struct err *err)
 	const struct node *expires = tree_value(x->root, at->invitation_expires);
 	struct mail_invitation in = { .accept_url = out->url,
 		.expires = expires != NULL ? expires->ticks : 0 };
+	enum rc rc;
 
 	in.org = one_line(x->arena, name, MAIL_NAME_MAX);
 	if (in.org.len == 0)
@@ -396,7 +397,9 @@ make_letter(struct deed *x, struct offer *out, struct err *err)
 	in.org = arena_dup(x->arena, in.org);
 	in.decline_url = slice_of(arena_printf(x->arena, "%.*s/decline", SLICE_ARG(out->url)));
 	out->letter = ARENA_NEW(x->arena, struct mail);
-	return mail_render_invitation(x->arena, &in, out->letter, err);
+	rc = mail_render_invitation(x->arena, &in, out->letter, err);
+	return rc != RC_OK ? rc
+			   : letter_seal(x->d->seal, orgtx_org(x->o), x->arena, out->letter, err);
 }
 
 /* Who hands it out answers for what it carries: their rights are asked again when it is accepted. */

@@ -8,7 +8,7 @@
 #define DAEMON_DIRECTORY_INVITATION_H
 
 #include "daemon/directory/rules.h"
-#include "daemon/mail/mail.h"
+#include "daemon/mail/letter.h"
 
 enum { INVITE_SECRET = 43 /* characters */ };
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/clock.h"
+#include "daemon/mail/letter.h"
 #include "daemon/mail/smtp.h"
 
 #include "base/banned.h"
@@ -35,6 +36,7 @@ struct mailer {
 	const struct config *config;
 	struct store *store;
 	struct committer *committer;
+	const struct seal *seal;
 	struct smtp *smtp;
 	struct arena *arena; /* of one mail */
 	struct txn *reader;
@@ -169,16 +171,35 @@ on_outcome(struct mailer *m, const struct outbox_entry *e, const struct smtp_res
 
 /* ---- One step ---- */
 
+/* Nobody can read it any more. */
 static void
-send_one(struct mailer *m, const struct outbox_entry *e)
+give_up(struct mailer *m, const struct outbox_entry *sealed)
+{
+	struct outbox_entry e = *sealed;
+
+	e.state = OUTBOX_DEAD;
+	result_set(m, &e, false);
+	error_set(m, "its text can't be opened: sealed with a key that is not in seal.old_key_files");
+	log_event(LOG_ERROR, "mail-dead", LOG_NUM("number", e.no), LOG_NUM("org", e.org),
+		LOG_STR("reason", "it can't be opened"));
+}
+
+static void
+send_one(struct mailer *m, struct outbox_entry *e)
 {
 	struct smtp_result result;
-	struct smtp_mail mail = { .to = e->to,
+	struct err ignored;
+	struct smtp_mail mail;
+
+	if (letter_open(m->seal, m->arena, e, &ignored) != RC_OK) {
+		give_up(m, e);
+		return;
+	}
+	mail = (struct smtp_mail){ .to = e->to,
 		.subject = e->subject,
 		.text = e->text,
 		.html = e->html,
 		.date = e->created };
-
 	/* Of this store and no other: two of them never give the same number at the same 100 ns. */
 	mail.id = slice_of(arena_printf(m->arena, "%llu.%llx.rosterd", (unsigned long long)e->no,
 		(unsigned long long)e->created));
@@ -299,7 +320,7 @@ mailer_release(struct mailer *m)
 
 enum rc
 mailer_new(const struct config *config, struct store *store, struct committer *committer,
-	struct mailer **out, struct err *err)
+	const struct seal *seal, struct mailer **out, struct err *err)
 {
 	struct mailer *m;
 	enum rc rc;
@@ -312,6 +333,7 @@ mailer_new(const struct config *config, struct store *store, struct committer *c
 	m->config = config;
 	m->store = store;
 	m->committer = committer;
+	m->seal = seal;
 	(void)pthread_mutex_init(&m->lock, NULL);
 	(void)pthread_cond_init(&m->end, NULL);
 	m->arena = arena_new();

@@ -12,6 +12,7 @@
 
 #include "daemon/committer.h"
 #include "daemon/config.h"
+#include "daemon/seal.h"
 
 struct mailer;
 
@@ -25,7 +26,7 @@ mailer_enabled(const struct config *c)
 /* Starts the thread; *out is NULL when there is no mail server. The config is read as it stands at each mail, so reloadable
  * settings hold at once. */
 enum rc mailer_new(const struct config *config, struct store *store, struct committer *committer,
-	struct mailer **out, struct err *err) MUSTCHECK;
+	const struct seal *seal, struct mailer **out, struct err *err) MUSTCHECK;
 /* Waits up to some seconds for the mail that is on its way, then cuts it off: it will be sent again. m may be NULL. */
 void mailer_free(struct mailer *m, unsigned seconds);
 

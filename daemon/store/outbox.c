@@ -114,19 +114,42 @@ outbox_get(struct txn *t, uint64_t no, struct outbox_entry *out)
 	       txn_ok(t, outbox_decode(slice_val(&value), no, out) ? 0 : MDB_CORRUPTED);
 }
 
+/* An entry to be written again: what stays of it is borrowed from the page that is written to. */
+static bool
+entry_take(struct txn *t, uint64_t no, struct outbox_entry *old)
+{
+	if (!outbox_get(t, no, old))
+		return false;
+	arena_clear(t->scratch);
+	old->to = arena_dup(t->scratch, old->to);
+	old->subject = arena_dup(t->scratch, old->subject);
+	old->text = arena_dup(t->scratch, old->text);
+	old->html = arena_dup(t->scratch, old->html);
+	old->error = arena_dup(t->scratch, old->error);
+	return true;
+}
+
+bool
+outbox_put_texts(struct txn *t, const struct outbox_entry *e)
+{
+	struct outbox_entry old;
+
+	assert(e->text.len <= MAIL_BODY_MAX && e->html.len <= MAIL_BODY_MAX);
+	if (!entry_take(t, e->no, &old))
+		return false;
+	old.text = e->text;
+	old.html = e->html;
+	entry_write(t, &old);
+	return true;
+}
+
 bool
 outbox_update(struct txn *t, const struct outbox_entry *e)
 {
 	struct outbox_entry old;
 
-	if (!outbox_get(t, e->no, &old))
+	if (!entry_take(t, e->no, &old))
 		return false;
-	/* What stays is borrowed from the page that is written to. */
-	arena_clear(t->scratch);
-	old.to = arena_dup(t->scratch, old.to);
-	old.subject = arena_dup(t->scratch, old.subject);
-	old.text = arena_dup(t->scratch, old.text);
-	old.html = arena_dup(t->scratch, old.html);
 	due_drop(t, &old);
 	old.state = e->state;
 	old.attempts = e->attempts;

@@ -229,8 +229,8 @@ void token_delete(struct txn *t, const struct token *token);
 /* ---- The outbox: mail that is to be sent ---- */
 
 /* Written in the transaction of what caused it, so that a mail is sent if and only if that was committed; the mailer
- * (daemon/mail/mailer.h) takes it from here, and deletes what was sent. It holds the texts as they go out, links with their
- * secrets among them, until then. */
+ * (daemon/mail/mailer.h) takes it from here, and deletes what was sent. What it holds of the
+ * texts is sealed (daemon/mail/letter.h): there are links with their secrets in them. */
 
 enum outbox_kind { OUTBOX_TEST = 1, OUTBOX_INVITATION, OUTBOX_CONFIRMATION };
 enum outbox_state { OUTBOX_WAITING, OUTBOX_DEAD /* given up: for the operator to look at */ };
@@ -257,6 +257,8 @@ bool outbox_get(struct txn *t, uint64_t no, struct outbox_entry *out);
 /* Rewrites state, next_attempt, attempts and error of an entry that is there; false: it is not, and nothing was done. The rest
  * of e does not count. */
 bool outbox_update(struct txn *t, const struct outbox_entry *e);
+/* Rewrites text and html (memory of the caller's) of an entry that is there, and nothing else; false: it is not. */
+bool outbox_put_texts(struct txn *t, const struct outbox_entry *e);
 /* false: it was not there. */
 bool outbox_delete(struct txn *t, uint64_t no);
 /* The first entry with a number above after (0 to begin). */

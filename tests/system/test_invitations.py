@@ -753,5 +753,60 @@ class Unsent(InvitationTest):
         self.assertEqual(waiting(), ["kept@example.com"], "one, with the new link")
 
 
+class Sealed(InvitationTest):
+    """Who has the files of the store, the key apart, has no link."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.port = free_port()
+        cls.config = {"mail.server": f"smtp://127.0.0.1:{cls.port}", "mail.from": "noreply@roster.example",
+                      "mail.starttls": "off", "mail.retry_first": 1}
+        super().setUpClass()
+
+    def restart(self, **settings):
+        self.daemon.end()
+        self.daemon.extra = {**self.config, **settings}
+        self.daemon.write_config()
+        self.daemon.start()
+
+    def unread(self):
+        for path in [*self.daemon.data.iterdir(), self.daemon.log_path]:
+            if path.is_file():
+                content = path.read_bytes()
+                self.assertNotIn(b"/invitations/", content, path)
+                self.assertNotIn(b"<html", content.lower(), path)
+
+    def test_links_lie_sealed_and_come_out_whole(self):
+        owner, guest = self.person(), self.person()
+        door = self.company(owner)
+        self.invited(door, guest.address)
+        number = [item["number"] for item in self.daemon.ctl("outbox", "list") if item["to"] == guest.address][0]
+        self.assertIn(guest.address.encode(), (self.daemon.data / "data.mdb").read_bytes(), "it is there")
+        self.unread()
+        # Under another key it can't be opened; with the former one at hand it can, and is sealed anew.
+        first, second = self.daemon.data / "seal.key", self.daemon.folder / "second.key"
+        second.write_text(os.urandom(32).hex())
+        second.chmod(0o600)
+        self.restart(**{"seal.key_file": str(second)})
+        end = time.monotonic() + 15 * SLOW
+        while not self.daemon.ctl("outbox", "list", "--dead") and time.monotonic() < end:
+            time.sleep(0.05)
+        [dead] = self.daemon.ctl("outbox", "list", "--dead")
+        self.assertEqual(dead["number"], number)
+        self.assertIn("seal.old_key_files", dead["error"])
+        self.restart(**{"seal.key_file": str(second), "seal.old_key_files": [str(first)]})
+        self.assertIn("event=sealed-anew secrets=1", self.daemon.log())
+        self.restart(**{"seal.key_file": str(second)})
+        self.unread()
+        box = Box()
+        server = Controller(box, hostname="127.0.0.1", port=self.port, ready_timeout=20)
+        server.start()
+        self.addCleanup(server.stop)
+        self.daemon.ctl("outbox", "retry", "--dead")
+        plain = box.to(guest.address)[0].get_body(("plain",)).get_content()
+        link = re.findall(r"https://\S+/invitations/\S+", plain)[0]
+        self.ok(self.accept_link(Person(self, guest.name, guest.address, guest.token), link))
+
+
 if __name__ == "__main__":
     main()
