@@ -32,6 +32,7 @@ struct config {
 	uint64_t rate_org, rate_org_burst;
 	uint64_t bulk_operations, bulk_payload;
 	uint64_t access_evaluations;     /* in one request */
+	uint64_t roster_memory;
 	uint64_t page_default, page_max; /* resources a page: filter.maxResults */
 	uint64_t scan_limit;             /* records */
 	uint64_t cursor_timeout;         /* seconds */

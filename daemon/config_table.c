@@ -57,6 +57,7 @@ const struct setting_group config_groups[] = {
 	{ "rate", "Request rates, answered with 429 and Retry-After above" },
 	{ "scim", "Answers and bulk requests" },
 	{ "access", "Checks over HTTPS" },
+	{ "roster", "The binary door (roster:// in listen)" },
 	{ "password", "Password hashing (Argon2id)" },
 	{ "guard", "The guard of mass removal" },
 	{ "token", "Bearer tokens" },
@@ -72,9 +73,8 @@ const struct setting config_settings[] = {
 		"Where the store, its lock and the control socket are. Made (mode 0700) when "
 		"missing."),
 	TEXTS("listen", listen, "https://127.0.0.1:8443",
-		"The addresses to listen on, as URLs: https://127.0.0.1:8443, https://[::]:443, or "
-		"http:// "
-		"behind a proxy that does TLS."),
+		"The addresses to listen on, as URLs: https://127.0.0.1:8443, https://[::]:443, "
+		"http:// behind a proxy that does TLS, or roster://127.0.0.1:8444 for the binary protocol."),
 	TEXT("public_url", public_url, NULL, false,
 		"The address by which clients reach the daemon, such as https://scim.example.com: "
 		"meta.location "
@@ -165,6 +165,10 @@ const struct setting config_settings[] = {
 
 	NUMBER("access.evaluations", access_evaluations, 1, 10000, 1000, "questions", true,
 		"Questions in one request to /access/v1/evaluations."),
+
+	SIZE("roster.memory", roster_memory, MIB(1), GIB(16), MIB(128),
+		"Memory of each worker for ids and answers that are asked for again and again; as much of it is taken "
+		"as there are questions."),
 
 	NUMBER("password.memory", password_memory, 8192, 4194304, 19456, "KiB", false,
 		"Memory for hashing one password."),

@@ -84,6 +84,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/plan.c daemon/directory/plan.h \
 	daemon/directory/platform.c daemon/directory/platform.h \
 	daemon/directory/query.c daemon/directory/query.h \
+	daemon/directory/recall.c daemon/directory/recall.h \
 	daemon/directory/resource.c \
 	daemon/directory/rules.c daemon/directory/rules.h \
 	daemon/directory/rules_assignment.c \

@@ -322,6 +322,7 @@ gather_assignments(struct gathering *g, uint64_t principal, uint64_t via)
 		struct role_found found;
 		struct err ignored;
 
+		s->timed = s->timed || list[i].start > g->now || list[i].end > g->now;
 		if (path.len == 0 || !assignment_in_force(&list[i], g->now) ||
 			role_find(s->d, s->o, g->a, s->model, path, &found, &ignored) != RC_OK)
 			continue;

@@ -29,6 +29,7 @@ struct subject {
 	const struct model_kind *kind;
 	enum caller_kind caller;
 	bool all;                        /* an operator: no permission is missing */
+	bool timed;                      /* something begins or ends by the clock */
 	uint64_t token_row;              /* of the Token record, in the token's org; 0: none */
 	uint64_t member, person;         /* rows, in the org and in org 0; 0: none */
 	struct uuid member_id;           /* with member */

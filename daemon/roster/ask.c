@@ -191,6 +191,14 @@ read_place(const struct question *q, struct check_place *out, struct err *err)
 
 /* ---- check ---- */
 
+/* Once a message, and only when the answer must be found. */
+static void
+check_begin(struct message *m, struct check *k)
+{
+	if (k->o == NULL)
+		check_init(k, &m->roster->directory, m->o, m->arena, m->worker->now);
+}
+
 static enum rc
 read_query(struct check *k, const struct question *q, struct check_query *out, struct err *err)
 {
@@ -225,18 +233,74 @@ code_of(const struct check_answer *a)
 	return a->outcome == CHECK_DECIDED ? codes_of_reason[a->why.reason] : codes_of_outcome[a->outcome];
 }
 
-enum rc
-ask_check(struct message *m, struct check *k, const struct question *q, uint8_t *code, struct err *err)
+/* What of a question is remembered: its number, and whom it is about. */
+struct recalled {
+	uint32_t number; /* 0: it is not remembered */
+	struct uuid subject;
+};
+
+/* Questions that name all by ids, and nothing that is not in the key of what is remembered. */
+static struct recalled
+recall_of(struct message *m, const struct question *q, enum recall_kind kind, uint64_t allowed, unsigned scope)
+{
+	uint64_t present = q->own->present | (q->shared != NULL ? q->shared->present : 0);
+	const struct fields *who = with_any(q, subject_fields), *where = with_any(q, place_fields | group_fields);
+	struct recalled out = { 0 };
+	struct uuid id;
+	bool scoped;
+
+	if ((present & ~(allowed | BIT(IN_ORG) | BIT(IN_REVISION) | BIT(IN_ITEM) | BIT(IN_CLIENT))) != 0 ||
+		!fields_id(who, IN_SUBJECT_ID, &out.subject))
+		return out;
+	scoped = fields_id(where, scope, &id);
+	out.number = recall_question(m->worker->recall, m->recall, kind, text_of(q, IN_PERMISSION), scoped ? &id : NULL);
+	return out;
+}
+
+static bool
+recall_find(struct message *m, const struct recalled *k, uint64_t *row, uint8_t *code)
+{
+	return k->number != 0 && recall_get(m->worker->recall, m->recall, k->number, &k->subject, row, code);
+}
+
+static void
+recall_keep(struct message *m, const struct recalled *k, uint64_t row, uint8_t code)
+{
+	if (k->number != 0 && row_type(row) == TYPE_USER)
+		recall_put(m->worker->recall, m->recall, k->number, &k->subject, row, code);
+}
+
+/* *lasting: the row of the subject, when the answer is one that stays until something is written. */
+static enum rc
+decide_check(struct message *m, struct check *k, const struct question *q, uint8_t *code,
+	uint64_t *lasting, struct err *err)
 {
 	struct check_query query;
 	struct check_answer a;
 	enum rc rc;
 
+	check_begin(m, k);
 	if ((rc = read_query(k, q, &query, err)) != RC_OK || (rc = check_ask(k, &query, &a, err)) != RC_OK ||
 		(rc = message_may(m, RIGHT_CHECK, a.subject, err)) != RC_OK)
 		return rc;
 	*code = code_of(&a);
+	*lasting = a.outcome != CHECK_DECIDED || k->subject.timed ? 0 : a.subject;
 	return RC_OK;
+}
+
+enum rc
+ask_check(struct message *m, struct check *k, const struct question *q, uint8_t *code, struct err *err)
+{
+	struct recalled known = recall_of(m, q, RECALL_CHECK, BIT(IN_SUBJECT_ID) | BIT(IN_SCOPE_ID) | BIT(IN_PERMISSION),
+		IN_SCOPE_ID);
+	uint64_t row;
+	enum rc rc;
+
+	if (recall_find(m, &known, &row, code))
+		return message_may(m, RIGHT_CHECK, row, err);
+	if ((rc = decide_check(m, k, q, code, &row, err)) == RC_OK)
+		recall_keep(m, &known, row, *code);
+	return rc;
 }
 
 static void
@@ -294,6 +358,7 @@ check_explained(struct message *m, struct check *k, const struct question *q, st
 	size_t began;
 	enum rc rc;
 
+	check_begin(m, k);
 	if ((rc = read_query(k, q, &query, err)) != RC_OK)
 		return rc;
 	query.explain = true;
@@ -328,23 +393,25 @@ check_run(struct message *m, struct err *err)
 	const struct question q = { &m->in, NULL };
 	struct check k;
 
-	check_init(&k, &m->roster->directory, m->o, m->arena, m->worker->now);
+	k.o = NULL;
 	return fields_number(&m->in, IN_EXPLAIN) != 0 ? check_explained(m, &k, &q, err)
 						      : answer_one(m, &k, &q, ask_check, err);
 }
 
 /* ---- is-member ---- */
 
-enum rc
-ask_is_member(struct message *m, struct check *k, const struct question *q, uint8_t *code, struct err *err)
+static enum rc
+decide_member(struct message *m, struct check *k, const struct question *q, bool direct, uint8_t *code,
+	uint64_t *lasting, struct err *err)
 {
 	static const uint8_t codes[] = { [NOT_MEMBER] = CODE_NOT_MEMBER, [DIRECT_MEMBER] = CODE_DIRECT,
 		[NESTED_MEMBER] = CODE_NESTED };
-	bool direct = fields_number(with_any(q, BIT(IN_DIRECT)), IN_DIRECT) != 0;
 	uint64_t subject, group;
 	uint8_t no_group;
 	enum rc rc;
 
+	*lasting = 0; /* a group that is not there may be there tomorrow */
+	check_begin(m, k);
 	if ((rc = find_subject(k, q, &subject, code, err)) != RC_OK ||
 		(rc = message_may(m, RIGHT_MEMBERS, subject, err)) != RC_OK ||
 		(rc = find_group(k, q, &group, &no_group, err)) != RC_OK)
@@ -355,7 +422,24 @@ ask_is_member(struct message *m, struct check *k, const struct question *q, uint
 		return RC_OK;
 	*code = codes[direct ? (edge_has(k->o, group, subject) ? DIRECT_MEMBER : NOT_MEMBER)
 			     : membership_find(k->o, k->arena, group, subject)];
+	*lasting = subject;
 	return RC_OK;
+}
+
+enum rc
+ask_is_member(struct message *m, struct check *k, const struct question *q, uint8_t *code, struct err *err)
+{
+	bool direct = fields_number(with_any(q, BIT(IN_DIRECT)), IN_DIRECT) != 0;
+	struct recalled known = recall_of(m, q, direct ? RECALL_DIRECT : RECALL_MEMBER,
+		BIT(IN_SUBJECT_ID) | BIT(IN_GROUP_ID) | BIT(IN_DIRECT), IN_GROUP_ID);
+	uint64_t row;
+	enum rc rc;
+
+	if (recall_find(m, &known, &row, code))
+		return message_may(m, RIGHT_MEMBERS, row, err);
+	if ((rc = decide_member(m, k, q, direct, code, &row, err)) == RC_OK)
+		recall_keep(m, &known, row, *code);
+	return rc;
 }
 
 enum rc
@@ -364,6 +448,6 @@ is_member_run(struct message *m, struct err *err)
 	const struct question q = { &m->in, NULL };
 	struct check k;
 
-	check_init(&k, &m->roster->directory, m->o, m->arena, m->worker->now);
+	k.o = NULL;
 	return answer_one(m, &k, &q, ask_is_member, err);
 }

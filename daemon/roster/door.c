@@ -238,6 +238,7 @@ roster_new(const struct roster_options *options, struct roster **out, struct err
 	for (unsigned i = 0; i < options->workers; i++) {
 		r->workers[i].reader = reader_new(options->store);
 		r->workers[i].arena = arena_new();
+		r->workers[i].recall = recall_new(&r->directory, options->config->roster_memory);
 	}
 	*out = r;
 	return RC_OK;
@@ -251,6 +252,7 @@ roster_free(struct roster *r)
 	for (unsigned i = 0; i < r->options.workers; i++) {
 		reader_free(r->workers[i].reader);
 		arena_free(r->workers[i].arena);
+		recall_free(r->workers[i].recall);
 	}
 	free(r->workers);
 	free(r);

@@ -3,6 +3,7 @@
 #define DAEMON_ROSTER_MESSAGE_H
 
 #include "daemon/directory/check.h"
+#include "daemon/directory/recall.h"
 #include "daemon/roster/roster.h"
 #include "protocol/roster.h"
 
@@ -11,6 +12,7 @@ struct roster_worker {
 	struct txn *reader;
 	bool open;           /* the reader: until the session's turn ends */
 	struct arena *arena; /* of one message */
+	struct recall *recall;
 	int64_t now;         /* ticks, while the reader is open */
 };
 
@@ -59,6 +61,7 @@ struct message {
 	const struct caller *caller;
 	struct orgtx *o;
 	uint64_t revision; /* of the org */
+	struct recall_org *recall;
 };
 
 /* ---- Verbs ---- */
@@ -120,7 +123,7 @@ struct question {
 	const struct fields *own, *shared; /* shared NULL: none */
 };
 
-/* Code and row of one question, without the words; what can't be asked is a code as well. Failures are those of the store, and
+/* k->o is NULL at first: it is made ready when the answer must be found. Code of one question, without the words; what can't be asked is a code as well. Failures are those of the store, and
  * FORBIDDEN. */
 typedef enum rc ask_fn(struct message *m, struct check *k, const struct question *q, uint8_t *code, struct err *err);
 ask_fn ask_check, ask_is_member;

@@ -97,6 +97,7 @@ message_enter(struct message *m, struct err *err)
 	m->caller = &e->caller;
 	m->o = orgtx_open(m->worker->reader, e->caller.org);
 	m->revision = e->txn == txn_id(m->worker->reader) ? e->org_revision : orgtx_stat(m->o)->revision;
+	m->recall = recall_enter(m->worker->recall, m->o);
 	if (fields_number(&m->in, IN_REVISION) > m->revision)
 		return fail(err, RC_PRECONDITION_FAILED, "revision", "the org is at revision %llu",
 			(unsigned long long)m->revision);

@@ -2,14 +2,16 @@
 bench_common = \
 	tools/bench/person.c tools/bench/person.h \
 	tools/bench/histogram.c tools/bench/histogram.h
-bench_programs = tools/bench/rload tools/bench/people
+bench_programs = tools/bench/rload tools/bench/askload tools/bench/people
 
-EXTRA_PROGRAMS += tools/bench/rload tools/bench/people
+EXTRA_PROGRAMS += tools/bench/rload tools/bench/askload tools/bench/people
 tools_bench_rload_SOURCES = $(bench_common) \
 	tools/bench/client.c tools/bench/client.h \
 	tools/bench/rload.c \
 	tools/bench/workload.c tools/bench/workload.h
 tools_bench_rload_LDADD = libbase.a $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lm
+tools_bench_askload_SOURCES = tools/bench/askload.c tools/bench/histogram.c tools/bench/histogram.h
+tools_bench_askload_LDADD = libprotocol.a libbase.a $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lm
 tools_bench_people_SOURCES = tools/bench/people.c $(bench_common)
 tools_bench_people_LDADD = libbase.a -lm
 
