@@ -29,13 +29,14 @@ JOBS = os.cpu_count() or 2
 BUILDS = {
     "gcc": (ROOT / "build", [], ["all"], True),
     "sanitizers": (OUT / "sanitizers", ["--enable-sanitizers", "CFLAGS=-O1 -g"], ["all"], True),
-    "threads": (OUT / "threads", ["--enable-sanitizers=thread", "CFLAGS=-O1 -g"], ["rosterd", "rosterctl"], False),
+    "threads": (OUT / "threads", ["--enable-sanitizers=thread", "CFLAGS=-O1 -g"],
+                ["rosterd", "rosterctl", "tests/libroster/driver", "tests/libroster/test_graph"], False),
     "clang": (OUT / "clang", ["CC=clang", "CFLAGS=-O1"], ["all"], False),
     "broken": (OUT / "broken", ["--enable-broken-commit", "CFLAGS=-O1"], ["rosterd", "rosterctl"], False),
 }
 
 # Which build a system test runs on ("sanitizers" where nothing is said), and what it is told. Those that measure time run alone.
-PLAIN = {"test_large", "test_crash", "test_disk_full", "test_readme", "test_bench"}
+PLAIN = {"test_large", "test_crash", "test_disk_full", "test_readme", "test_bench", "test_libroster_install"}
 ALONE = {"test_large", "test_isolation", "test_readme", "test_bench"}
 SETTINGS = {
     "test_crash": {"ROSTER_BROKEN": str(BUILDS["broken"][0])},
@@ -44,7 +45,8 @@ SETTINGS = {
 }
 # A second time under ThreadSanitizer, with less to do.
 THREADS = {"test_concurrent": {"ROSTER_MEMBERS": "1500"}, "test_scim_etag": {}, "test_scim_bulk": {},
-           "test_password": {}, "test_certificates": {}, "test_providers": {}, "test_scim_paging": {}, "test_fuzz": {"ROSTER_SECONDS": "15"}}
+           "test_password": {}, "test_certificates": {}, "test_providers": {}, "test_scim_paging": {}, "test_fuzz": {"ROSTER_SECONDS": "15"},
+           "test_libroster": {}}
 
 running = set()
 lock = threading.Lock()

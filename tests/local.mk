@@ -2,6 +2,7 @@
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/daemon/local.mk
 include $(srcdir)/tests/schema/local.mk
+include $(srcdir)/tests/libroster/local.mk
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/protocol/test_filter
