@@ -63,7 +63,7 @@ frame_encode(struct buf *out, const struct frame *f)
 {
 	char head[FRAME_HEAD];
 
-	frame_head(head, f->type, f->flags, f->id, f->payload.len);
+	frame_head(head, (uint8_t)f->type, f->flags, f->id, f->payload.len);
 	buf_put(out, head, sizeof(head));
 	buf_slice(out, f->payload);
 }
