@@ -54,7 +54,8 @@ check_profile(struct deed *x, struct err *err)
 		const struct attr *attr = root->subs[i];
 		const struct node *had = node_child(x->old_root, attr), *has = node_child(x->root, attr);
 
-		if (is_profile(x, attr) || (had == NULL && has == NULL) ||
+		/* For "active" another right was asked. */
+		if (is_profile(x, attr) || attr == x->d->at.user_active || (had == NULL && has == NULL) ||
 			(had != NULL && has != NULL && node_equal(had, has)))
 			continue;
 		return fail(err, RC_FORBIDDEN, "",

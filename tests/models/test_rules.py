@@ -108,6 +108,19 @@ class Rules(LivingTest):
             self.assertIn('"org/owner"', reply.json["detail"])
             org.operate("PATCH", f"/Users/{member}", replaced("active", False))
 
+    def test_deactivating_oneself_is_suspending(self):
+        """It needs the right to suspend, not the one to edit; without it the profile alone is one's own."""
+        org = self.living("lab")
+        second = self.person()
+        member = org.join(second, "org/owner")
+        narrow = self.allowed(self.post(org, second, "Token", kind="key", permissions=["member.suspend", "own:member.edit"]))["token"]
+        other = self.allowed(self.post(org, second, "Token", kind="key", permissions=["own:member.edit"]))["token"]
+        off = replaced("active", False)
+        self.denied(org.send(other, "PATCH", f"/Users/{member}", off), "member.suspend")
+        self.denied(org.send(narrow, "PATCH", f"/Users/{member}", {"schemas": [PATCH], "Operations": [
+            *off["Operations"], {"op": "replace", "path": "userName", "value": "another"}]}), "member.edit")
+        self.allowed(org.send(narrow, "PATCH", f"/Users/{member}", off))
+
     def test_nobody_becomes_an_owner_by_a_link(self):
         """Who decides which person a member is can't make an unclaimed owner their second account."""
         org = self.living("lab")
