@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
 from harness import GROUP, PATCH, USER, Api, SystemTest, certificate, find_member  # noqa: E402
-from plain import Org  # noqa: E402
+from plain_doors import Org  # noqa: E402
 from role_model import ROOT, RoleModel  # noqa: E402
 
 OURS = "urn:rosterd:scim:schemas:core:1.0:"

@@ -42,6 +42,7 @@ class Org:
         self.role_ids = {}     # path of a custom role -> id
         self.invited = {}      # id -> what an invitation says
         self.mapped = set()    # teams made by a connection
+        self.known = None
         self._answers, self._manages = {}, {}
         data = self.model.data
         self.limits = {**LIMITS, **data.get("limits", {}), **data["kinds"][kind].get("limits", {})}
@@ -96,6 +97,14 @@ class Org:
         return found
 
     def grants(self, member, now=None):
+        """All that somebody holds. known: what was found, while nothing changes (None: it may)."""
+        if self.known is None or now is not None:
+            return self.gather(member, now)
+        if member not in self.known:
+            self.known[member] = self.gather(member)
+        return self.known[member]
+
+    def gather(self, member, now=None):
         role = self.role_of(member, now)
         found = [Grant(role, None, None)]
         teams = self.teams_of(member)
@@ -236,7 +245,7 @@ class Org:
         found = self.need(actor, "member.create")
         if self.kind == "personal":
             found.append(Refusal(409))
-        return found + self.limit("members", len(self.members) + len(self.pending()) + 1)
+        return found + self.limit("members", self.seats() + 1)
 
     def no_user_rename(self, actor, user, **_):
         return self.need(actor, "member.edit", own=user == actor)
@@ -428,8 +437,8 @@ class Org:
             permission = self.needed(role)
             return bad if self.check(actor, permission, scope) else [*bad, missing(permission)]
         found = bad + self.moving(actor, role, scope, "give", True)
-        if principal in self.mapped:
-            found += self.need(actor, "role.map")
+        if principal in self.mapped and not self.check(actor, "role.map"):
+            found.append(missing("role.map", False))
         if self.is_org_role(role) and self.sort[principal] == "member":
             found += self.change_of_role(actor, principal, role)
         return found
@@ -486,6 +495,10 @@ class Org:
     def pending(self):
         return [name for name, invitation in self.invited.items() if invitation["status"] == "pending"]
 
+    def seats(self):
+        """Members, and those who are invited by address."""
+        return len(self.members) + sum(1 for name in self.pending() if self.invited[name]["address"] is not None)
+
     def no_invite(self, actor, address, role=None, assignments=(), **_):
         rule = self.model.data.get("invitations", {}).get("email")
         found = self.need(actor, "member.invite")
@@ -505,7 +518,7 @@ class Org:
                 any(self.invited[name]["address"] == address for name in self.pending()):
             found.append(Refusal(409))
         return found + self.limit("invitations", len(self.pending()) + 1) + \
-            self.limit("members", len(self.members) + len(self.pending()) + 1)
+            self.limit("members", self.seats() + 1)
 
     def no_revoke(self, actor, invitation):
         found = self.need(actor, "invite.revoke", own=self.invited[invitation]["by"] == actor)
