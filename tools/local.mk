@@ -21,3 +21,9 @@ dist_man_MANS += docs/man/rosterctl.1 docs/man/rosterd.8 docs/man/rosterd.conf.5
 dist_doc_DATA = docs/rosterd.conf.example docs/ROLE_MODELS.md
 
 EXTRA_DIST += tools/clients/node
+PYTHON_CLIENT = tools/clients/python
+EXTRA_DIST += $(PYTHON_CLIENT)/README.md $(PYTHON_CLIENT)/pyproject.toml $(PYTHON_CLIENT)/roster/py.typed \
+	$(PYTHON_CLIENT)/roster/__init__.py $(PYTHON_CLIENT)/roster/channel.py $(PYTHON_CLIENT)/roster/client.py \
+	$(PYTHON_CLIENT)/roster/codec.py $(PYTHON_CLIENT)/roster/connection.py $(PYTHON_CLIENT)/roster/errors.py \
+	$(PYTHON_CLIENT)/roster/mirror.py $(PYTHON_CLIENT)/roster/numbers.py $(PYTHON_CLIENT)/roster/sync.py \
+	$(PYTHON_CLIENT)/roster/watch.py $(PYTHON_CLIENT)/roster/words.py
