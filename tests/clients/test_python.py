@@ -290,6 +290,7 @@ class TestAsking(ScriptedTest):
             peer.rest()
         client = self.client(script, org="acme")
         found = client.is_member_batch([roster.IsMember(str(n)) for n in range(1200)], group="g")
+        self.until(lambda: len(sizes) == 2)
         self.assertEqual((len(found), sizes), (1200, [1000, 200]))
         self.assertEqual(list(found), [n % 3 != 0 for n in range(1200)])
         self.assertEqual((found[0], found[1], found[2]), (False, True, True))
