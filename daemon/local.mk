@@ -63,6 +63,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/check.c daemon/directory/check.h \
 	daemon/directory/certificate.c daemon/directory/certificate.h \
 	daemon/directory/directory.h \
+	daemon/directory/feed.c daemon/directory/feed.h \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
 	daemon/directory/ids.c daemon/directory/ids.h \
@@ -126,6 +127,9 @@ libdaemon_a_SOURCES = \
 	daemon/roster/hello.c \
 	daemon/roster/peer.c \
 	daemon/roster/roster.h \
+	daemon/roster/wake.c daemon/roster/wake.h \
+	daemon/roster/watch.c daemon/roster/watch.h \
+	daemon/roster/watch_records.c \
 	daemon/scim/acts.c daemon/scim/acts.h \
 	daemon/scim/actions.c \
 	daemon/scim/audit.c \

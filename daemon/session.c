@@ -584,12 +584,22 @@ session_drain(struct session *s)
 	session_run(s);
 }
 
+static void
+tick_tasks(struct session *s)
+{
+	for (struct session_task *t = s->tasks; t != NULL; t = t->next)
+		if (t->ticks)
+			session_task_wake(t);
+}
+
+/* Once a second. */
 void
 session_check(struct session *s)
 {
 	const char *reason;
 	int64_t now = s->worker->now_us / 1000;
 
+	tick_tasks(s);
 	if (now < s->deadline) {
 		if (s->turns == BUSY_TURNS && s->out.len == 0 &&
 			s->deadline - now < ((int64_t)s->worker->server->options.idle_timeout - 1) * 1000) {

@@ -40,6 +40,7 @@ struct session_task {
 	struct worker *worker;
 	uint32_t id; /* of the request */
 	bool waits, cancelled, held;
+	bool ticks; /* gets a turn about once a second, even while it waits */
 	/* Appends frames to out, some SESSION_PIECE bytes. Called with `cancelled` set after session_cancel(), to say the
 	 * last word. */
 	enum task_state (*produce)(struct session_task *task, struct buf *out);

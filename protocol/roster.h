@@ -15,6 +15,7 @@ enum {
 	ROSTER_ITEMS_MAX = 10000,        /* of a batch */
 	ROSTER_TEXT_MAX = 1024,          /* bytes of a name, permission or path */
 	ROSTER_FILTER_MAX = 16 << 10,
+	ROSTER_HEARTBEAT_MS = 10000,     /* of a watch that asks for no other */
 };
 
 /* ---- Frames ---- */

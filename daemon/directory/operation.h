@@ -118,7 +118,8 @@ enum {
 	X(AUDIT_EVENT, ACTION, "export", PERM_AUDIT_EXPORT) \
 	X(NONE, ACTION, "check", PERM_ORG_CHECK) \
 	X(NONE, ACTION, "members", PERM_TEAM_VIEW) \
-	X(NONE, ACTION, "stats", PERM_ORG_USAGE)
+	X(NONE, ACTION, "stats", PERM_ORG_USAGE) \
+	X(NONE, ACTION, "watch", PERM_ORG_WATCH)
 
 enum { TYPE_NONE = 0 };
 

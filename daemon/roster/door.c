@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "daemon/clock.h"
 #include "daemon/exchange.h"
+#include "daemon/roster/wake.h"
 
 #include "base/banned.h"
 
@@ -24,6 +25,7 @@ static const struct {
 	[ASK_CHECK_BATCH] = { batch_run, NEEDS_ORG },
 	[ASK_IS_MEMBER] = { is_member_run, NEEDS_ORG },
 	[ASK_IS_MEMBER_BATCH] = { batch_run, NEEDS_ORG },
+	[ASK_WATCH] = { watch_run, NEEDS_ORG },
 };
 
 /* ---- Answers ---- */
@@ -225,6 +227,12 @@ task_resume(struct roster_task *t, struct buf *out, bool org)
 
 /* ---- Life ---- */
 
+static void
+on_commit(void *arg, uint32_t org)
+{
+	waker_tell(((struct roster *)arg)->waker, org);
+}
+
 enum rc
 roster_new(const struct roster_options *options, struct roster **out, struct err *err)
 {
@@ -240,6 +248,10 @@ roster_new(const struct roster_options *options, struct roster **out, struct err
 		r->workers[i].arena = arena_new();
 		r->workers[i].recall = recall_new(&r->directory, options->config->roster_memory);
 	}
+	for (size_t i = 0; i < options->schema->type_count; i++)
+		projection_default(options->schema->types[i], &r->by_default[options->schema->types[i]->code]);
+	r->waker = waker_new(options->workers);
+	store_on_commit(options->store, on_commit, r);
 	*out = r;
 	return RC_OK;
 }
@@ -249,6 +261,8 @@ roster_free(struct roster *r)
 {
 	if (r == NULL)
 		return;
+	store_on_commit(r->options.store, NULL, NULL);
+	waker_free(r->waker);
 	for (unsigned i = 0; i < r->options.workers; i++) {
 		reader_free(r->workers[i].reader);
 		arena_free(r->workers[i].arena);

@@ -11,7 +11,7 @@
 
 #include "base/banned.h"
 
-enum { FAILURES_MAX = 3, PING_MAX = 1024, CLIENT_MAX = 100, HEARTBEAT_MS = 10000 };
+enum { FAILURES_MAX = 3, PING_MAX = 1024, CLIENT_MAX = 100 };
 
 /* ---- hello ---- */
 
@@ -55,7 +55,7 @@ answer_hello(struct message *m, enum caller_kind kind)
 	put_number(m->out, OUT_MAX_PAYLOAD, ROSTER_PAYLOAD_MAX);
 	put_number(m->out, OUT_MAX_REQUESTS, SESSION_TASKS);
 	put_number(m->out, OUT_MAX_ITEMS, ROSTER_ITEMS_MAX);
-	put_number(m->out, OUT_HEARTBEAT, HEARTBEAT_MS);
+	put_number(m->out, OUT_HEARTBEAT, ROSTER_HEARTBEAT_MS);
 	put_bytes(m->out, OUT_ACTOR, slice_of(caller_kind_name(kind)));
 	if (m->peer->org[0] != '\0')
 		put_bytes(m->out, OUT_ORG, slice_of(m->peer->org));

@@ -6,6 +6,7 @@
 #include "daemon/directory/recall.h"
 #include "daemon/roster/roster.h"
 #include "protocol/roster.h"
+#include "protocol/scim_write.h"
 
 /* What a worker keeps for itself. */
 struct roster_worker {
@@ -19,6 +20,8 @@ struct roster_worker {
 struct roster {
 	struct roster_options options;
 	struct directory directory;
+	struct waker *waker;
+	struct projection by_default[TYPE_COUNT]; /* what resources show when nothing is asked for */
 	struct roster_worker *workers;
 };
 
@@ -78,6 +81,7 @@ typedef enum rc verb_run(struct message *m, struct err *err);
 verb_run hello_run, ping_run, cancel_run, stats_run;             /* hello.c */
 verb_run check_run, is_member_run;                               /* ask.c */
 verb_run batch_run;                                              /* batch.c: of both */
+verb_run watch_run;                                              /* watch.c */
 
 /* ---- Within a message ---- */
 

@@ -181,7 +181,7 @@ finish(struct orgtx *o, const struct slice *wanted)
 			(void)txn_ok(o->t, MDB_CORRUPTED);
 		key_row(key, o->org, ++stat->revision);
 		journal_hash(o->t, buf_as_slice(b), stat->head);
-		o->dirty = true;
+		o->dirty = o->told = true;
 		if (!txn_put_new(o->t, TAB_JOURNAL, slice_at(key, sizeof(key)), buf_as_slice(b),
 			    MDB_NOOVERWRITE))
 			(void)txn_ok(o->t, MDB_KEYEXIST);

@@ -277,6 +277,15 @@ store_on_mail(struct store *s, store_mail_fn *fn, void *arg)
 	pthread_mutex_unlock(&s->write_lock);
 }
 
+void
+store_on_commit(struct store *s, store_commit_fn *fn, void *arg)
+{
+	pthread_mutex_lock(&s->write_lock);
+	s->commit_fn = fn;
+	s->commit_arg = arg;
+	pthread_mutex_unlock(&s->write_lock);
+}
+
 /* ---- The map ---- */
 
 static void

@@ -18,7 +18,7 @@
  *   idx       org | attr id | type | value     row, DUPFIXED; attr id 0 with no value: all rows of a type
  *   member    org | group row                  member row, DUPFIXED: a membership edge,
  *   group     org | member row                 group row, DUPFIXED: and its mirror
- *   gone      org | row                        revision that deleted it
+ *   gone      org | row                        revision that deleted it | uuid
  *   journal   org | revision                   entry
  *
  * An entry of the journal (integers little-endian):
@@ -272,6 +272,11 @@ size_t outbox_cancel(struct txn *t, uint32_t org, const struct uuid *about);
 typedef void store_mail_fn(void *arg);
 void store_on_mail(struct store *s, store_mail_fn *fn, void *arg);
 
+/* Who follows journals: fn is called after each commit, on the committing thread, once for each org that got an entry. ORG_PLATFORM
+ * stands for what may concern any org: people, tokens, connections, the orgs themselves. It must not block. */
+typedef void store_commit_fn(void *arg, uint32_t org);
+void store_on_commit(struct store *s, store_commit_fn *fn, void *arg);
+
 /* ---- One org ---- */
 
 /* The handle, kept by the transaction until it ends; the same one for the same org. */
@@ -295,6 +300,8 @@ row_counter(uint64_t row)
 bool row_by_id(struct orgtx *o, const struct uuid *id, uint64_t *row);
 /* The packed record, parsed: borrowed. */
 bool record_get(struct orgtx *o, uint64_t row, struct record *out);
+/* The id of a record that is there, or was. */
+bool row_id(struct orgtx *o, uint64_t row, struct uuid *id);
 /* What a deleted record was at last, from the journal: borrowed. */
 bool record_gone(struct orgtx *o, uint64_t row, struct record *out);
 

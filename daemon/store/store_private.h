@@ -56,6 +56,7 @@ enum {
 	KEY_INDEX = KEY_ORG + 2 + 1, /* org, attribute, type: before the value */
 	KEY_MAX = KEY_INDEX + INDEX_KEY_MAX,
 	ROW_SIZE = 8,
+	GONE_SIZE = 8 + UUID_SIZE,
 	KEY_MAIL = 8,                                  /* outbox: number */
 	KEY_MAIL_DUE = 8 + KEY_MAIL,                   /* outboxdue: time, number */
 	KEY_MAIL_ORG = KEY_ORG + UUID_SIZE + KEY_MAIL, /* outboxorg: org, subject, number */
@@ -96,6 +97,8 @@ struct store {
 	bool walks_held;
 	store_mail_fn *mail_fn;
 	void *mail_arg;
+	store_commit_fn *commit_fn;
+	void *commit_arg;
 	struct broken *broken; /* of the control of the crash test, else NULL */
 };
 
@@ -122,6 +125,7 @@ struct orgtx {
 	struct txn *t;
 	uint32_t org;
 	bool loaded, dirty, in_change;
+	bool told; /* an entry was written in this transaction */
 	struct org_stat stat;
 	struct actor actor; /* of the open change */
 };

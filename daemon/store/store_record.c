@@ -40,28 +40,52 @@ record_get(struct orgtx *o, uint64_t row, struct record *out)
 		       record_parse(o->t->s->schema, slice_val(&value), out) ? 0 : MDB_CORRUPTED);
 }
 
+static bool
+gone_get(struct orgtx *o, uint64_t row, MDB_val *value)
+{
+	uint8_t key[KEY_ROW];
+
+	key_row(key, o->org, row);
+	return txn_get(o->t, TAB_GONE, key, sizeof(key), value) &&
+	       txn_ok(o->t, value->mv_size == GONE_SIZE ? 0 : MDB_CORRUPTED);
+}
+
 bool
 record_gone(struct orgtx *o, uint64_t row, struct record *out)
 {
-	uint8_t key[KEY_ROW];
 	struct slice packed;
 	MDB_val value;
 
-	key_row(key, o->org, row);
-	return txn_get(o->t, TAB_GONE, key, sizeof(key), &value) &&
-	       txn_ok(o->t, value.mv_size == 8 ? 0 : MDB_CORRUPTED) &&
-	       journal_deletes(o, get_be64(value.mv_data), row, &packed) &&
+	return gone_get(o, row, &value) && journal_deletes(o, get_be64(value.mv_data), row, &packed) &&
 	       txn_ok(o->t, record_parse(o->t->s->schema, packed, out) ? 0 : MDB_CORRUPTED);
 }
 
-static void
-gone_put(struct orgtx *o, uint64_t row)
+bool
+row_id(struct orgtx *o, uint64_t row, struct uuid *id)
 {
-	uint8_t key[KEY_ROW], revision[8];
+	struct record r;
+	MDB_val value;
+
+	if (record_get(o, row, &r)) {
+		*id = r.id;
+		return true;
+	}
+	if (!gone_get(o, row, &value))
+		return false;
+	memcpy(id->bytes, (const uint8_t *)value.mv_data + 8, UUID_SIZE);
+	return true;
+}
+
+/* With the id: the journal's beginning, where the record may be told, can be trimmed. */
+static void
+gone_put(struct orgtx *o, uint64_t row, const struct uuid *id)
+{
+	uint8_t key[KEY_ROW], value[GONE_SIZE];
 
 	key_row(key, o->org, row);
-	put_be64(revision, orgtx_stat_load(o)->revision + 1);
-	txn_put(o->t, TAB_GONE, key, sizeof(key), revision, sizeof(revision));
+	put_be64(value, orgtx_stat_load(o)->revision + 1);
+	memcpy(value + 8, id->bytes, UUID_SIZE);
+	txn_put(o->t, TAB_GONE, key, sizeof(key), value, sizeof(value));
 }
 
 bool
@@ -249,6 +273,7 @@ record_delete(struct orgtx *o, uint64_t row)
 	struct org_stat *stat = orgtx_stat_load(o);
 	uint8_t key[KEY_ID];
 	struct slice *entries;
+	struct uuid id;
 	struct record r;
 	uint64_t edges, was;
 	size_t n;
@@ -258,6 +283,7 @@ record_delete(struct orgtx *o, uint64_t row)
 	if (!record_get(o, row, &r))
 		return damaged(o);
 	was = r.revision;
+	id = r.id;
 	entries = index_entries(a, o, &r, &n);
 	stat->rows[r.type->code]--;
 	stat->active_users -= record_is_active(o->t->s, &r);
@@ -270,7 +296,7 @@ record_delete(struct orgtx *o, uint64_t row)
 	edges = edges_drop(o, row);
 	key_row(key, o->org, row);
 	(void)txn_del(o->t, TAB_REC, slice_at(key, KEY_ROW), (struct slice){ NULL, 0 });
-	gone_put(o, row);
+	gone_put(o, row, &id);
 	change_note_record(o, CHANGE_DELETE, row, was, (struct slice){ NULL, 0 });
 	return edges;
 }

@@ -292,6 +292,20 @@ writer_failed(struct store *s, int mrc, bool in_commit, struct err *err)
 	return store_fail(s, mrc, err);
 }
 
+static void
+tell_commit(const struct txn *t)
+{
+	const struct store *s = t->s;
+
+	if (s->commit_fn == NULL)
+		return;
+	if (t->entry_changed)
+		s->commit_fn(s->commit_arg, ORG_PLATFORM);
+	for (const struct orgtx *o = t->orgs; o != NULL; o = o->next)
+		if (o->told)
+			s->commit_fn(s->commit_arg, o->org);
+}
+
 static enum rc __attribute__((unused))
 store_write_sound(struct store *s, store_write_fn *fn, void *arg, struct err *err)
 {
@@ -307,6 +321,8 @@ store_write_sound(struct store *s, store_write_fn *fn, void *arg, struct err *er
 			mrc = writer_commit(t);
 		if (in_commit && mrc == 0 && t->mail_put && s->mail_fn != NULL)
 			s->mail_fn(s->mail_arg);
+		if (in_commit && mrc == 0)
+			tell_commit(t);
 		writer_end(t);
 		if (++s->written % CHECK_READERS == 0)
 			(void)mdb_reader_check(s->env, &dead);

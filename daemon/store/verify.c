@@ -419,7 +419,7 @@ verify_gone(struct verify *v)
 	if (!table_walk_open(&w, v, TAB_GONE, KEY_ORG))
 		return;
 	while (table_walk_next(&w)) {
-		if (w.key.mv_size != KEY_ROW || w.value.mv_size != 8) {
+		if (w.key.mv_size != KEY_ROW || w.value.mv_size != GONE_SIZE) {
 			problem(v, "the list of deleted records has an entry of the wrong size");
 			continue;
 		}

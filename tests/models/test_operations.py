@@ -719,12 +719,12 @@ def _(s):
 
 # ---- The binary door ----
 
-def over_the_wire(s, type, **fields):
-    """What a request of roster/1 comes to, as a reply."""
+def over_the_wire(s, type, part=False, **fields):
+    """What a request of roster/1 comes to, as a reply. part: its answer does not end, its first part is enough."""
     token = s.actor.token if hasattr(s.actor, "token") else s.actor
     try:
         with Wire(s.test.daemon, token, s.org.key) as wire:
-            answer = wire.call(type, **fields)
+            answer = wire.first_part(type, **fields) if part else wire.call(type, **fields)
         reply = Reply(200, [], json.dumps(answer, default=repr).encode())
     except Failure as failure:
         reply = Reply(failure.status, [], json.dumps({"detail": failure.message}).encode())
@@ -739,6 +739,11 @@ def _(s):
 @drives("stats")
 def _(s):
     over_the_wire(s, "stats")
+
+
+@drives("watch")
+def _(s):
+    over_the_wire(s, "watch", part=True)
 
 
 # ---- The walk ----

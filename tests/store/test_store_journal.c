@@ -488,6 +488,7 @@ check_old(struct orgtx *o, const struct scene *s)
 	struct journal_entry e;
 	struct change c;
 	struct record r;
+	struct uuid id;
 	bool bad = false;
 	size_t n = 0;
 
@@ -532,6 +533,12 @@ check_old(struct orgtx *o, const struct scene *s)
 	assert_memory_equal(r.id.bytes, fixture_id(109).bytes, UUID_SIZE);
 	assert_false(record_gone(o, s->many[8], &r));
 	assert_false(record_gone(o, s->group, &r));
+	/* The id is known of what is there and of what was. */
+	assert_true(row_id(o, s->user, &id));
+	assert_memory_equal(id.bytes, fixture_id(1).bytes, UUID_SIZE);
+	assert_true(row_id(o, s->many[8], &id));
+	assert_memory_equal(id.bytes, fixture_id(108).bytes, UUID_SIZE);
+	assert_false(row_id(o, s->user + 1000000, &id));
 }
 
 static void

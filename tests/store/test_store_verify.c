@@ -114,6 +114,15 @@ row_value(uint64_t row)
 }
 
 static struct slice
+gone_value(uint64_t revision)
+{
+	static uint8_t value[GONE_SIZE];
+
+	put_be64(value, revision);
+	return slice_at(value, sizeof(value));
+}
+
+static struct slice
 name_key(const struct scene *s, const char *name)
 {
 	static uint8_t key[KEY_MAX];
@@ -349,12 +358,12 @@ DAMAGE(altered_newest_entry)
 
 DAMAGE(gone_yet_there)
 {
-	put(t, TAB_GONE, row_key(s, s->users[0]), row_value(3));
+	put(t, TAB_GONE, row_key(s, s->users[0]), gone_value(3));
 }
 
 DAMAGE(gone_by_nothing)
 {
-	put(t, TAB_GONE, row_key(s, 1234), row_value(3));
+	put(t, TAB_GONE, row_key(s, 1234), gone_value(3));
 }
 
 DAMAGE(platform_without_counters)

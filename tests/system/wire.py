@@ -194,6 +194,19 @@ class Wire:
         assert len(parts) == 1, parts
         return parts[0]
 
+    def first_part(self, type, **fields):
+        """A request and the first part of its answer."""
+        _, _, _, found = self.part(self.ask(type, **fields))
+        return found
+
+    def part(self, id):
+        """The next frame, which must belong to that request."""
+        frame = self.read()
+        assert frame[1] == id, frame
+        if frame[2] & ERROR:
+            raise Failure(frame[3])
+        return frame
+
     def items(self, type, **fields):
         """A request and the items of all parts of its answer."""
         return [item for part in self.answer(self.ask(type, **fields)) for item in part.get("item", [])]

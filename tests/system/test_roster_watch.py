@@ -1,0 +1,599 @@
+"""watch of roster/1: a mirror in plain Python follows random changes, is cut off again and again, reads slowly, and is at every
+revision what the server was."""
+
+import itertools
+import json
+import os
+import random
+import socket
+import threading
+import time
+
+from harness import GROUP, PATCH, USER, Api, SystemTest, certificate, find_member, main, sanitized
+from wire import ERROR, LAST, Closed, Failure, Wire
+
+OURS = "urn:rosterd:scim:schemas:core:1.0:"
+PUT, GONE, ADDED, REMOVED, GAINED, LOST = range(1, 7)
+ENDPOINTS = ("Users", "Groups", "Workspaces", "Projects", "Roles", "Assignments", "Invitations", "Connections", "Tokens",
+             "Settings", "Quotas")
+STEPS = int(os.environ.get("ROSTER_STEPS", "80"))
+
+
+class Watching(SystemTest):
+    numbers = itertools.count(1)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.operator = find_member(cls.daemon.ctl("token", "create", "--operator"), ("token", "secret"))
+
+    def name(self, sort="x"):
+        return f"{sort}{next(self.numbers)}"
+
+    def fresh(self):
+        """An org, as the operator sees it over HTTPS."""
+        key = self.name("w")
+        self.daemon.ctl("org", "create", key)
+        org = Api(f"{self.daemon.url}/orgs/{key}/scim/v2", self.operator, cafile=certificate()[0])
+        org.key = key
+        self.addCleanup(org.close)
+        return org
+
+    def service(self, org, *permissions):
+        return find_member(self.daemon.ctl("token", "create", "--service", "--orgs", org.key, "--permissions",
+                                           ",".join(permissions)), ("token", "secret"))
+
+    def wire(self, org, token=None, **more):
+        wire = Wire(self.daemon, token or self.operator, org.key, **more)
+        self.addCleanup(wire.close)
+        return wire
+
+    def revision(self, org):
+        if not hasattr(org, "asking"):
+            org.asking = self.wire(org)
+        return org.asking.call("stats")["revision"]
+
+    def assign(self, org, principal, role, scope=None, **more):
+        body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "role": role, **more}
+        if scope:
+            body["scope"] = {"value": scope}
+        return self.ok(org.post("/Assignments", body), 201)["id"]
+
+    def place(self, org, sort, parent=None):
+        body = {"schemas": [OURS + sort], "displayName": self.name(sort)}
+        if parent:
+            body["parent"] = {"value": parent}
+        return self.ok(org.post(f"/{sort}s", body), 201)["id"]
+
+    def members(self, org, group, op, *members):
+        value = [{"value": member} for member in members]
+        if op == "remove":
+            operations = [{"op": "remove", "path": f'members[value eq "{member}"]'} for member in members]
+        else:
+            operations = [{"op": op, "path": "members", "value": value}]
+        reply = org.request("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": operations})
+        self.assertIn(reply.status, (200, 204), reply)
+
+    def following(self, org, from_, **more):
+        """A watch that is under way: (wire, id)."""
+        wire = self.wire(org, more.pop("token", None))
+        return wire, wire.ask("watch", **{"from": from_}, **more)
+
+
+# ---- Mirrors: what a client makes of the parts ----
+
+class Mirror:
+    """Keeps parts until their revision is whole, and notes what it knows at each one."""
+
+    def __init__(self, view):
+        self.view = view
+        self.at = None       # the revision to go on from; None: a snapshot is needed
+        self.settled = 0     # below this, a copy that began as a snapshot is of no moment
+        self.parts = []
+        self.states = {}     # revision -> state, when it was acknowledged
+        self.seen = []       # revisions that were told, in order
+        self.beats = self.cut = self.resyncs = 0
+        self.clear()
+
+    def clear(self):
+        self.records, self.edges, self.held = {}, set(), set()
+
+    def apply(self, item):
+        event = item["event"]
+        if event == PUT:
+            self.records[item["id"]] = (item["type"], json.loads(item["resource"]))
+        elif event == GONE:
+            self.records.pop(item["id"], None)
+            if item["type"] == "Group":
+                self.edges = {edge for edge in self.edges if edge[0] != item["id"]}
+        elif event in (ADDED, REMOVED):
+            edge = (item["group-id"], item["id"])
+            (self.edges.add if event == ADDED else self.edges.discard)(edge)
+        else:
+            pair = (item.get("group-id"), item["id"])
+            (self.held.add if event == GAINED else self.held.discard)(pair)
+
+    def state(self):
+        return (dict(self.records), frozenset(self.edges)) if self.view == 0 else frozenset(self.held)
+
+    def take(self, part):
+        """One part of the answer."""
+        if part.get("snapshot"):
+            for item in part.get("item", []):
+                self.apply(item)
+            if not part.get("more"):
+                self.at, self.settled = part["revision"], part["settled"]
+                self.note()
+            return
+        self.parts.append(part)
+        if part.get("more"):
+            assert part.get("item"), part
+            return
+        items = [item for one in self.parts for item in one.get("item", [])]
+        assert len({one["revision"] for one in self.parts}) == 1, self.parts
+        self.parts = []
+        if part["revision"] == self.at and not items:
+            self.beats += 1
+        else:
+            assert part["revision"] > self.at or self.view == 2, (part, self.at)
+            if part["revision"] != self.at:
+                self.seen.append(part["revision"])
+        for item in items:
+            self.apply(item)
+        self.at = part["revision"]
+        self.note()
+
+    def note(self):
+        if self.at >= self.settled:
+            self.states[self.at] = self.state()
+
+
+class Follower(threading.Thread):
+    """Keeps a mirror, over connections that break at random."""
+
+    def __init__(self, test, org, mirror, seed, calm=False, token=None, **asked):
+        super().__init__(daemon=True)
+        self.test, self.org, self.mirror, self.asked = test, org, mirror, asked
+        self.random, self.calm, self.token = random.Random(seed), calm, token or test.operator
+        self.goal, self.problem, self.deadline = None, None, time.monotonic() + 300
+
+    def run(self):
+        try:
+            while not self.done():
+                assert time.monotonic() < self.deadline, ("not there", self.mirror.at, self.goal)
+                self.connect()
+        except BaseException as problem:  # noqa: told by whoever joins
+            self.problem = problem
+
+    def done(self):
+        return self.goal is not None and self.mirror.at is not None and self.mirror.at >= max(
+            self.goal, self.mirror.settled)
+
+    def connect(self):
+        mirror, pace = self.mirror, self.random.choice((0, 0, 0, 0.02))
+        parts = self.random.choice((0, 1, 2, 5, 20))
+        if mirror.at is None:
+            mirror.clear()
+        mirror.parts = []
+        try:
+            with Wire(self.test.daemon, self.token, self.org.key, timeout=30) as wire:
+                id = wire.ask("watch", **({} if mirror.at is None else {"from": mirror.at}), view=mirror.view,
+                              heartbeat=1000, **self.asked)
+                while not self.done() and (self.calm or parts > 0 or mirror.at is None):
+                    mirror.take(wire.part(id)[3])
+                    parts -= mirror.at is not None
+                    if pace:
+                        time.sleep(pace)
+                mirror.cut += 1
+        except Failure as failure:
+            if failure.error != "RESYNC":
+                raise
+            mirror.at = None
+            mirror.resyncs += 1
+
+    def end(self, goal):
+        self.goal = goal
+        self.join(120)
+        if self.problem:
+            raise self.problem
+        assert not self.is_alive(), (self.mirror.at, goal)
+
+
+# ---- The world that changes ----
+
+class World:
+    """Random changes of an org, one revision each; and what the server shows after each."""
+
+    def __init__(self, test, org, seed):
+        self.test, self.org, self.random = test, org, random.Random(seed)
+        self.users, self.groups, self.held, self.places, self.edges = [], [], [], [], set()
+        self.below = {}  # group -> groups in it
+        self.scope = None  # one that is not removed
+
+    def pick(self, some):
+        return self.random.choice(some) if some else None
+
+    def add_user(self):
+        self.users.append(self.org.user(self.test.name("u"))["id"])
+
+    def add_group(self):
+        inside = self.random.sample(self.users, min(len(self.users), self.random.randrange(4)))
+        self.groups.append(self.org.group(self.test.name("g"), inside)["id"])
+        self.edges |= {(self.groups[-1], user) for user in inside}
+
+    def change_user(self):
+        user = self.pick(self.users)
+        if user:
+            what = self.random.choice((("title", self.test.name()), ("active", self.random.random() < 0.5)))
+            self.org.patch(f"/Users/{user}", {"op": "replace", "path": what[0], "value": what[1]})
+
+    def drop_user(self):
+        user = self.pick(self.users)
+        if user and len(self.users) > 4:
+            self.users.remove(user)
+            self.test.ok(self.org.delete(f"/Users/{user}"), 204)
+            self.edges = {edge for edge in self.edges if edge[1] != user}
+
+    def drop_group(self):
+        group = self.pick(self.groups)
+        if group and len(self.groups) > 3:
+            self.groups.remove(group)
+            self.test.ok(self.org.delete(f"/Groups/{group}"), 204)
+            self.edges = {edge for edge in self.edges if group not in edge}
+
+    def reaches(self, group, other):
+        return group == other or any(self.reaches(inner, other) for outer, inner in self.edges
+                                     if outer == group and inner in self.groups)
+
+    def enter(self):
+        group = self.pick(self.groups)
+        some = [member for member in self.users + self.groups * 2 if (group, member) not in self.edges
+                and not (member in self.groups and self.reaches(member, group))]
+        chosen = set(self.random.sample(some, min(len(some), self.random.randrange(1, 4))))
+        # Two groups at once may close a ring together with each other: one will do.
+        for extra in sorted(chosen & set(self.groups))[1:]:
+            chosen.discard(extra)
+        if chosen:
+            self.test.members(self.org, group, "add", *chosen)
+            self.edges |= {(group, member) for member in chosen}
+
+    def leave(self):
+        edge = self.pick(sorted(self.edges))
+        if edge:
+            self.test.members(self.org, edge[0], "remove", edge[1])
+            self.edges.discard(edge)
+
+    def refill(self):
+        """All members at once."""
+        group = self.pick(self.groups)
+        if group:
+            inside = self.random.sample(self.users, self.random.randrange(len(self.users) + 1))
+            self.test.members(self.org, group, "replace", *inside)
+            self.edges = {edge for edge in self.edges if edge[0] != group} | {(group, user) for user in inside}
+
+    def assign(self):
+        principal = self.pick(self.users + self.groups)
+        scope = self.pick(self.places)
+        more = {}
+        if self.random.random() < 0.3:
+            more["start"] = stamp(time.time() + self.random.choice((-1, 0.5, 2, 1000)))
+        if self.random.random() < 0.3:
+            more["end"] = stamp(time.time() + self.random.choice((2.5, 4, 2000)))
+        if principal and scope:
+            sort = scope[1].lower()
+            body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "scope": {"value": scope[0]},
+                    "role": f"{sort}/{self.random.choice(('viewer', 'editor', 'admin'))}", **more}
+            reply = self.org.post("/Assignments", body)
+            if reply.status == 201:
+                self.held.append(reply.json["id"])
+
+    def withdraw(self):
+        held = self.pick(self.held)
+        if held:
+            self.held.remove(held)
+            self.org.delete(f"/Assignments/{held}")
+
+    def build(self):
+        parent = self.pick([place[0] for place in self.places if place[1] == "Workspace"] + [None])
+        sort = "Project" if self.random.random() < 0.4 else "Workspace"
+        self.places.append((self.test.place(self.org, sort, parent if sort == "Project" else None), sort))
+
+    def move(self):
+        project = self.pick([place[0] for place in self.places if place[1] == "Project"])
+        parent = self.pick([place[0] for place in self.places if place[1] == "Workspace"])
+        if project and parent:
+            self.org.patch(f"/Projects/{project}", {"op": "replace", "path": "parent", "value": {"value": parent}})
+
+    def raze(self):
+        place = self.pick([place for place in self.places if place[0] != self.scope])
+        if place and place[1] == "Project":
+            if self.org.delete(f"/Projects/{place[0]}").status == 204:
+                self.places.remove(place)
+
+    def step(self):
+        self.random.choice((
+            self.add_user, self.add_user, self.add_group, self.change_user, self.change_user, self.drop_user, self.drop_group,
+            self.enter, self.enter, self.enter, self.enter, self.leave, self.leave, self.refill, self.assign, self.assign,
+            self.assign, self.withdraw, self.build, self.move, self.raze))()
+
+    def begin(self):
+        for _ in range(6):
+            self.add_user()
+        for _ in range(4):
+            self.add_group()
+        self.places.append((self.test.place(self.org, "Workspace"), "Workspace"))
+
+    # ---- What the server shows ----
+
+    def records(self):
+        """The state of the records view, read over SCIM."""
+        records, edges = {}, set()
+        for endpoint in ENDPOINTS:
+            for item in self.org.everything(f"/{endpoint}"):
+                for member in item.pop("members", []):
+                    edges.add((item["id"], member["value"]))
+                item.pop("groups", None)
+                records[item["id"]] = (item["meta"]["resourceType"], without_clock(item))
+        return records, frozenset(edges)
+
+
+def stamp(when):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when)) + f".{int(when * 1000) % 1000:03d}Z"
+
+
+def without_clock(item):
+    """Without what changes though nothing is written."""
+    if item["meta"]["resourceType"] in ("Assignment", "Invitation"):
+        item.pop("status", None)
+    item.pop("lastUsed", None)
+    return item
+
+
+def settled(state):
+    records, edges = state
+    return {id: (type, without_clock(json.loads(json.dumps(item)))) for id, (type, item) in records.items()}, edges
+
+
+class Records(Watching):
+    def test_a_mirror_is_the_server_at_every_revision(self):
+        seed = random.randrange(1 << 30)
+        org, other = self.fresh(), self.fresh()
+        world = World(self, org, seed)
+        world.begin()
+        mirrors = [Mirror(0) for _ in range(4)]
+        followers = [Follower(self, org, mirror, seed + i, calm=i == 0) for i, mirror in enumerate(mirrors)]
+        for follower in followers:
+            follower.start()
+        expected = {}
+        for _ in range(STEPS):
+            world.step()
+            other.user(self.name("stranger"))
+            expected[self.revision(org)] = world.records()
+        head = self.revision(org)
+        for follower in followers:
+            follower.end(head)
+        for mirror in mirrors:
+            both = [revision for revision in expected if revision in mirror.states]
+            self.assertIn(head, both, f"seed {seed}")
+            for revision in both:
+                self.assertEqual(settled(mirror.states[revision]), expected[revision], f"revision {revision}, seed {seed}")
+            # Every revision, once, in order, though the connections broke.
+            self.assertEqual(mirror.seen, list(range(mirror.seen[0], head + 1)), f"seed {seed}")
+        self.assertGreater(sum(mirror.cut for mirror in mirrors), 10)
+        self.assertGreater(len(both), STEPS / 2)
+        self.assertFalse([text for mirror in mirrors for text in map(repr, mirror.states[head][0].values()) if "stranger" in text])
+
+    def test_snapshot_while_others_write(self):
+        org = self.fresh()
+        world = World(self, org, 7)
+        world.begin()
+        for _ in range(150 if sanitized() else 400):
+            world.add_user()
+        stop = threading.Event()
+
+        def write():
+            while not stop.is_set():
+                world.step()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        mirrors = [Mirror(0) for _ in range(3)]
+        followers = [Follower(self, org, mirror, i) for i, mirror in enumerate(mirrors)]
+        try:
+            for follower in followers:
+                follower.start()
+            time.sleep(1.5)
+        finally:
+            stop.set()
+            writer.join()
+        head, shown = self.revision(org), world.records()
+        for follower, mirror in zip(followers, mirrors):
+            follower.end(head)
+            self.assertEqual(settled(mirror.states[head]), shown)
+
+    def test_a_large_revision_comes_in_parts(self):
+        org = self.fresh()
+        users = [org.user(self.name("u"))["id"] for _ in range(1200)]
+        group = org.group("large")["id"]
+        began = self.revision(org)
+        self.members(org, group, "add", *users)
+        wire, id = self.following(org, began)
+        parts = []
+        while not parts or parts[-1].get("more"):
+            parts.append(wire.part(id)[3])
+        self.assertGreater(len(parts), 1)
+        self.assertEqual({part["revision"] for part in parts}, {began + 1})
+        self.assertEqual({item["id"] for part in parts for item in part["item"] if item["event"] == ADDED}, set(users))
+        # Cut in the middle, the whole revision comes again.
+        wire, id = self.following(org, began)
+        self.assertEqual(wire.part(id)[3], parts[0])
+        # Gone with the group, its edges are not told one by one.
+        self.ok(org.delete(f"/Groups/{group}"), 204)
+        wire, id = self.following(org, began + 1)
+        self.assertEqual([(item["event"], item["id"]) for item in wire.part(id)[3]["item"]], [(GONE, group)])
+
+    def test_secrets_stay(self):
+        org = self.fresh()
+        began = self.revision(org)
+        user = org.user("ada", password="correct horse battery", externalId="label")["id"]
+        self.ok(org.post("/Invitations", {"schemas": [OURS + "Invitation"], "kind": "email", "address": "x@guests.test"}), 201)
+        key = self.ok(org.post("/Tokens", {"schemas": [OURS + "Token"], "kind": "key", "owner": {"value": user},
+                                           "permissions": ["org.view"]}), 201)
+        wire, id = self.following(org, began)
+        told = ""
+        while self.revision(org) > began:
+            part = wire.part(id)[3]
+            told, began = told + repr(part), part["revision"]
+        for secret in ("argon2", "correct horse", "tokenHash", "password", key["token"]):
+            self.assertNotIn(secret, told)
+        self.assertIn(key["id"], told)
+        # externalId is a label of one connection's space: others do not see it.
+        self.assertNotIn('"label"', told if "label" not in org.get(f"/Users/{user}").raw.decode() else "")
+
+    def test_from(self):
+        org = self.fresh()
+        head = self.revision(org)
+        wire = self.wire(org)
+        for fields, error, field in (({"from": head + 1}, "PRECONDITION_FAILED", "from"), ({"view": 9}, "INVALID_VALUE", "view"),
+                                     ({"from": head, "heartbeat": 1}, "INVALID_VALUE", "heartbeat"),
+                                     ({"from": head, "revision": head + 1}, "PRECONDITION_FAILED", "revision")):
+            with self.assertRaises(Failure) as caught:
+                wire.answer(wire.ask("watch", **fields))
+            self.assertEqual((caught.exception.error, caught.exception.field), (error, field))
+        wire.ask("watch", **{"from": 0})  # all of it
+        self.assertEqual([wire.read()[3]["revision"] for _ in range(head)], list(range(1, head + 1)))
+
+    def test_heartbeats_and_cancel(self):
+        org = self.fresh()
+        head = self.revision(org)
+        wire, id = self.following(org, head, heartbeat=1000)
+        began = time.monotonic()
+        for _ in range(2):
+            part = wire.part(id)[3]
+            self.assertEqual(part["revision"], head)
+            self.assertNotIn("item", part)
+            self.assertAlmostEqual(part["time"] / 1000, time.time(), delta=5)
+        self.assertGreater(time.monotonic() - began, 1.5)
+        self.assertLess(time.monotonic() - began, 5)
+        cancel = wire.ask("cancel", target=id)
+        answers = {got: (flags, fields) for _, got, flags, fields in (wire.read(), wire.read())}
+        self.assertEqual(answers[cancel][1]["answer"], 1)
+        self.assertEqual((answers[id][0], answers[id][1]["error"]), (LAST | ERROR, "CANCELLED"))
+        wire.ask("watch", id=id, **{"from": head})  # the id is free again
+        org.user(self.name("u"))
+        self.assertEqual(wire.part(id)[3]["revision"], head + 1)
+
+    def test_rights(self):
+        org = self.fresh()
+        head = self.revision(org)
+        for token in (self.service(org, "org.check", "member.view"), self.daemon.connect(org.key, "idp")):
+            with self.assertRaises(Failure) as caught:
+                wire, id = self.following(org, head, token=token)
+                wire.part(id)
+            self.assertEqual(caught.exception.status, 403)
+            self.assertIn("org.watch", caught.exception.message)
+
+    def ended(self, wire, id, within=1.6):
+        began = time.monotonic()
+        with self.assertRaises(Failure) as caught:
+            while True:
+                wire.part(id)
+        self.assertLess(time.monotonic() - began, within * (3 if sanitized() else 1))
+        return caught.exception.error
+
+    def test_a_token_revoked_ends_the_watch(self):
+        org = self.fresh()
+        made = self.daemon.ctl("token", "create", "--service", "--orgs", org.key, "--permissions", "org.watch")
+        wire, id = self.following(org, self.revision(org), token=find_member(made, ("token", "secret")))
+        org.user(self.name("u"))
+        wire.part(id)
+        platform = Api(f"{self.daemon.url}/scim/v2", self.operator, cafile=certificate()[0])
+        token = platform.get(f"/Tokens?filter=kind+eq+%22service%22").json["Resources"][-1]
+        self.ok(platform.delete(f"/Tokens/{token['id']}"), 204)
+        self.assertEqual(self.ended(wire, id), "UNAUTHORIZED")
+
+    def test_a_role_lost_ends_the_watch(self):
+        org = self.fresh()
+        user = org.user("admin")["id"]
+        held = self.assign(org, user, "org/admin")
+        key = self.ok(org.post("/Tokens", {"schemas": [OURS + "Token"], "kind": "key", "owner": {"value": user},
+                                           "permissions": ["org.watch"]}), 201)["token"]
+        wire, id = self.following(org, self.revision(org), token=key)
+        self.members(org, org.group("g")["id"], "add", user)
+        while wire.part(id)[3]["revision"] < self.revision(org):
+            pass
+        self.ok(org.delete(f"/Assignments/{held}"), 204)
+        self.assertEqual(self.ended(wire, id), "FORBIDDEN")
+
+    def test_an_org_suspended_ends_the_watch(self):
+        org = self.fresh()
+        token = self.service(org, "org.watch")
+        wire, id = self.following(org, self.revision(org), token=token)
+        self.daemon.ctl("org", "suspend", org.key)
+        self.assertEqual(self.ended(wire, id), "FORBIDDEN")
+
+    def test_many_watchers_hear_soon(self):
+        org, count = self.fresh(), 200
+        head = self.revision(org)
+        wires = [Wire(self.daemon, self.operator, org.key) for _ in range(count)]
+        ids = [wire.ask("watch", **{"from": head}) for wire in wires]
+        for i in range(5):
+            user = org.user(self.name("u"))["id"]
+            for wire, id in zip(wires, ids):
+                part = wire.part(id)[3]
+                self.assertEqual((part["revision"], user in [item["id"] for item in part["item"]]), (head + 1 + i, True))
+        for wire in wires:
+            wire.close()
+
+    def test_two_orgs_on_one_connection(self):
+        orgs = [self.fresh() for _ in range(2)]
+        wire = Wire(self.daemon, self.operator)
+        self.addCleanup(wire.close)
+        heads = [self.revision(org) for org in orgs]
+        ids = [wire.ask("watch", org=org.key, **{"from": head}) for org, head in zip(orgs, heads)]
+        made = [org.user(self.name("u"))["id"] for org in orgs]
+        told = {}
+        while len(told) < 2:
+            _, id, _, part = wire.read()
+            if "item" in part:
+                told[id] = part
+        for id, head, user in zip(ids, heads, made):
+            self.assertEqual(told[id]["revision"], head + 1)
+            self.assertIn(user, [item["id"] for item in told[id]["item"]])
+
+    def test_who_does_not_read_costs_little(self):
+        org = self.fresh()
+        users = [org.user(self.name("u"), title="x" * 400)["id"] for _ in range(200)]
+        began = self.revision(org)
+        stuck = []
+        for _ in range(20):
+            wire = Wire(self.daemon, self.operator, org.key)
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for _ in range(8):
+                wire.ask("watch", **{"from": began})
+                wire.ask("watch")
+            stuck.append(wire)
+        time.sleep(0.5)
+        before = self.daemon.rss()
+        group = org.group("g")["id"]
+        for i in range(20):
+            self.members(org, group, "add" if i % 2 == 0 else "remove", *users)
+        time.sleep(0.5)
+        grown = self.daemon.rss() - before
+        self.assertLess(grown, 20 * (512 << 10) * (8 if sanitized() else 1), "bytes for 20 stuck readers")
+        for wire in stuck:
+            wire.close()
+
+    def test_a_stop_ends_watches_cleanly(self):
+        org = self.fresh()
+        wire, id = self.following(org, self.revision(org))
+        self.daemon.end()
+        self.daemon.start()
+        with self.assertRaises((Failure, Closed)) as caught:
+            wire.part(id)
+        if isinstance(caught.exception, Failure):
+            self.assertEqual(caught.exception.error, "UNAVAILABLE")
+
+
+if __name__ == "__main__":
+    main()
