@@ -1,5 +1,5 @@
-"""The table of operations, walked: each operation, by each role of each model, in the own org, in another, in none; judged by the
-plain model. An operation that nothing here performs fails the test."""
+"""The table of operations, walked: each operation, by each role of each model, judged by the plain model. An operation that nothing
+here performs fails the test. See also test_outside.py (in another org, in none) and test_personal.py (in personal orgs)."""
 
 import datetime
 import json
@@ -748,31 +748,33 @@ def _(s):
 
 # ---- The walk ----
 
+def scene(test, org, role):
+    """Somebody who has that role, in the org or in each thing of the scope where it is held."""
+    plain = org.plain
+    if role == plain.first_role:
+        return Scene(org, role, org.owner)
+    actor = test.person()
+    if role.startswith("org/"):
+        org.join(actor, role)
+    elif role.startswith("assignment/"):
+        fits = plain.model.fits(role)
+        base = plain.default("org") if plain.default("org") in fits else fits[0]
+        org.join(actor, base, [] if plain.model.roles[role].get("required") else [role])
+    else:
+        org.join(actor)
+    return Scene(org, role, actor)
+
+
 class Operations(LivingTest):
     def roles(self, name):
         return list(model_of(name).roles)
-
-    def scene(self, org, role):
-        plain = org.plain
-        if role == plain.first_role:
-            return Scene(org, role, org.owner)
-        actor = self.person()
-        if role.startswith("org/"):
-            org.join(actor, role)
-        elif role.startswith("assignment/"):
-            fits = plain.model.fits(role)
-            base = plain.default("org") if plain.default("org") in fits else fits[0]
-            org.join(actor, base, [] if plain.model.roles[role].get("required") else [role])
-        else:
-            org.join(actor)
-        return Scene(org, role, actor)
 
     def walk(self, name):
         operations = table()
         org = self.living(name)
         org.connection = self.daemon.connect(org.key, "idp")
         for role in self.roles(name):
-            s = self.scene(org, role)
+            s = scene(self, org, role)
             for operation, permission in operations.items():
                 s.operation, s.permission = operation, permission
                 with self.subTest(model=name, role=role, operation=operation):
@@ -782,44 +784,6 @@ class Operations(LivingTest):
     def test_every_operation_has_a_driver(self):
         self.assertEqual(sorted(set(table()) - set(DRIVERS)), [])
         self.assertEqual(sorted(set(DRIVERS) - set(table())), [])
-
-    def test_other_org_and_no_org(self):
-        """Whoever is not in the org gets what an unknown org gives, whatever they try."""
-        org, other = self.living("lab"), self.living("network")
-        org.connection = self.daemon.connect(org.key, "idp")
-        made = Scene(org, org.plain.first_role, org.owner)
-        for stranger in (other.owner, self.person()):
-            s = Outside(made, stranger)
-            for operation, permission in table().items():
-                s.operation, s.permission = operation, permission
-                with self.subTest(who="of another org" if stranger is other.owner else "of no org", operation=operation):
-                    DRIVERS[operation](s)
-        self.assertEqual(org.found(), org.plain.picture())
-
-
-class Outside(Scene):
-    """Somebody who is not a member tries the same on things that are there."""
-
-    def __init__(self, inside, actor):
-        self.org, self.role, self.actor, self.test = inside.org, inside.role, actor, inside.test
-        self.where, self.things = inside.where, inside.things
-
-    @property
-    def me(self):
-        return self.org.plain.people[self.org.owner]
-
-    def judge(self, reply, scope, own, also):
-        if self.operation == "Organization.create":
-            self.test.assertEqual(reply.status, 201, reply)  # an org of their own
-        elif self.operation.startswith("Organization."):
-            self.test.assertIn(reply.status, (403, 404), f"{self}: {reply}")
-        else:
-            self.test.assertEqual(reply.status, 404, f"{self} from outside: {reply}")
-
-    def do(self, doing, method, url, body=None, spends=(), **what):
-        reply = self.send(method, url, body)
-        self.test.assertEqual(reply.status, 404, f"{self} from outside: {reply}")
-        return reply
 
 
 def each(name):
