@@ -543,6 +543,8 @@ class Org:
         invited["status"] = "accepted"
         self.add_member(member, person, invited["role"], ("accepted", next(self._made)))
         for path in invited["assignments"]:
+            if self.model.roles.get(path, {}).get("required"):
+                continue  # held without being said
             self.hold(("accepted", next(self._made)), member, path, None)
 
     def no_invitation_view(self, actor, invitation):
