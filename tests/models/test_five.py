@@ -314,8 +314,39 @@ class Lab(Five):
             {"op": "remove", "path": f'members[value eq "{org.member(reader)}"]'}]})
         self.denied(org.send(reader, *self.project(space)), "project.create", "not in the team any more")
 
+    def test_sessions_and_traces_lie_in_projects(self):
+        """Who may create them in a workspace may in its projects, and in no other; by a role of theirs there, or of a team."""
+        org, actors = self.company()
+        reader = actors["reader"]
+        space, other, third = (org.make("workspace") for _ in range(3))
+        projects = {place: org.make("project", place) for place in (space, other, third)}
+        team = org.make("team")
+        org.enter(team, org.member(reader))
+        org.assign(org.member(reader), "workspace/contributor", space)
+        org.assign(team, "workspace/contributor", other)
+        for permission in ("session.create", "session.delete", "trace.create", "trace.delete"):
+            for place, project in projects.items():
+                may = place in (space, other)
+                self.answered(may, org, reader, permission, "reader", kind="session", project=project)
+                self.answered(may, org, reader, permission, "reader", kind="session", workspace=place)
+                for role in ("owner", "contributor"):
+                    self.answered(True, org, actors[role], permission, role, kind="session", project=project)
+        for permission in ("session.view", "trace.view"):
+            for project in projects.values():
+                self.answered(True, org, reader, permission, "reader", kind="trace", project=project)
+        # A project that moves takes them along.
+        self.allowed(org.send(org.owner, "PATCH", f"/Projects/{projects[space]}", replaced("parent", {"value": third})))
+        self.answered(False, org, reader, "session.create", "reader", kind="session", project=projects[space])
+
     def test_org_scoped_packages(self):
+        """Visible inside their org alone: nobody of another org is told anything of it."""
         everybody = list(self.roles)
+        stranger = self.living("lab").owner
+        for kind in ("environment", "capability", "dataset", "model"):
+            reply = self.send(stranger, "POST", f"/orgs/{self.o.key}/access/v1/evaluation", {
+                "subject": {"type": "user", "id": self.o.member(self.o.owner)}, "action": {"name": f"{kind}.view"},
+                "resource": {"type": kind, "id": "x"}}, headers={"Content-Type": "application/json"})
+            self.gone(reply, kind)
         for kind in ("environment", "capability", "dataset", "model"):
             self.table({f"{kind}.view": everybody, f"{kind}.edit": ["owner", "contributor"]})
 
@@ -597,6 +628,37 @@ class Network(Five):
         self.answered(False, org, before, "org.delete", asker=admin)
         self.denied(self.send(before, "POST", where, {"to": org.member(before)}), "org.transfer")
 
+    def test_certificates_are_the_orgs_own(self):
+        """Two orgs, two authorities: what one issues, sees and revokes is nothing to the other."""
+        (org, _), (other, _) = self.company(), self.company()
+        made = {}
+        for one in (org, other):
+            settings = one.listed("/Settings")[0]["id"]
+            self.allowed(one.send(one.owner, "POST", f"/Settings/{settings}/.ca", {}))
+            made[one] = self.allowed(one.send(one.owner, *self.post("Certificate", subject={"value": one.member(one.owner)})))
+        for one, stranger in ((org, other), (other, org)):
+            self.gone(one.send(stranger.owner, "GET", f"/Certificates/{made[one]['id']}"), "in the org, by who is not in it")
+            self.gone(stranger.send(stranger.owner, "GET", f"/Certificates/{made[one]['id']}"), "by its id, elsewhere")
+            self.gone(stranger.send(stranger.owner, "POST", f"/Certificates/{made[one]['id']}/.revoke", {}))
+            seen = {item["id"] for item in one.listed("/Certificates", one.owner)}
+            self.assertEqual((made[one]["id"] in seen, made[stranger]["id"] in seen), (True, False))
+            refused = one.send(one.owner, *self.post("Certificate", subject={"value": stranger.member(stranger.owner)}))
+            self.assertIn(refused.status, (400, 404), refused)
+        crl = {one: self.send(None, "GET", f"/orgs/{one.key}/crl").raw for one in (org, other)}
+        self.assertNotEqual(crl[org], crl[other])
+        self.allowed(org.send(org.owner, "POST", f"/Certificates/{made[org]['id']}/.revoke", {}))
+        self.assertNotEqual(self.send(None, "GET", f"/orgs/{org.key}/crl").raw, crl[org])
+        self.assertEqual(self.send(None, "GET", f"/orgs/{other.key}/crl").raw, crl[other], "nothing to the other")
+        # Policies and groups are kept apart in the same way.
+        team = org.make("team")
+        self.gone(other.send(other.owner, "GET", f"/Groups/{team}"))
+        settings = org.listed("/Settings")[0]["id"]
+        self.allowed(org.send(org.owner, "PATCH", f"/Settings/{settings}", replaced("policies", '{"only": "here"}')))
+        self.gone(other.send(other.owner, "GET", f"/Settings/{settings}"))
+        self.assertNotIn("policies", other.listed("/Settings", other.owner)[0])
+        self.gone(org.send(other.owner, "GET", "/AuditEvents"))
+        self.assertNotIn(team, str(self.allowed(other.send(other.owner, "GET", "/AuditEvents?count=200"))))
+
     def test_two_transfers_at_once(self):
         for _ in range(5):
             org, actors = self.company()
@@ -700,6 +762,24 @@ class Metal(Five):
         self.only(["owner", "admin"], "member.invite", self.invite)
         owner = self.o.send(self.o.owner, *self.invite(role="org/owner"))
         self.assertIn(owner.status, (400, 403), owner)
+
+    def test_several_addresses_at_once(self):
+        """By owner or admin; each address has its own result, and its person accepts or denies."""
+        org, actors = self.company()
+        people = [self.person() for _ in range(4)]
+        for role, addressed in (("owner", people[:2]), ("admin", people[2:])):
+            results = self.allowed(org.send(actors[role], "POST", "/Invitations/.invite", {
+                "addresses": [person.address for person in addressed] + ["nonsense", org.owner.address], "role": "org/collaborator"}))
+            self.assertEqual([item["status"] for item in results["results"]], ["201", "201", "400", "409"])
+        for role in ("collaborator", "billing"):
+            results = self.allowed(org.send(actors[role], "POST", "/Invitations/.invite", {"addresses": ["x@guests.test"]}))["results"]
+            self.assertEqual([item["status"] for item in results], ["403"])
+            self.assertIn('"member.invite"', results[0]["detail"])
+        for person, answer in zip(people, (".accept", ".decline") * 2):
+            [waiting] = self.allowed(self.send(person, "GET", "/scim/v2/Invitations"))["Resources"]
+            self.allowed(self.send(person, "POST", f"/scim/v2/Invitations/{waiting['id']}/{answer}", {}))
+        joined = {user["userName"] for user in org.listed("/Users")}
+        self.assertEqual([person.name in joined for person in people], [True, False, True, False])
 
     def test_several_at_once(self):
         """Each address has its own result."""

@@ -701,6 +701,35 @@ class Mailed(InvitationTest):
         link = self.links(self.box.to(guest.address, 2)[1])[0]
         self.conflict(self.accept_link(other, link), "another person")
 
+    def test_metal_one_or_several_each_with_a_mail_to_accept_or_deny(self):
+        """By owner or admin, one address or several at once; each gets a mail with a link, by which it accepts or denies."""
+        owner, admin, helper, keeper = (self.person() for _ in range(4))
+        door = self.company(owner, "metal")
+        admins, _ = self.joined(door, admin, role="org/admin")
+        others = [self.joined(door, person, role=role)[0]
+                  for person, role in ((helper, "org/collaborator"), (keeper, "org/billing"))]
+        guests = [self.person(verified=False) for _ in range(4)]
+        for inviter, addresses, role in ((admins, [guests[0].address], "org/billing"),
+                                         (door, [guest.address for guest in guests[1:]], "org/collaborator")):
+            results = self.ok(inviter.post("/Invitations/.invite", {"addresses": addresses, "role": role}))["results"]
+            self.assertEqual([item["status"] for item in results], ["201"] * len(addresses))
+        for other in others:
+            results = self.ok(other.post("/Invitations/.invite", {"addresses": ["none@example.com", "nil@example.com"]}))["results"]
+            self.assertEqual({item["status"] for item in results}, {"403"})
+            self.assertIn("member.invite", results[0]["detail"])
+        links = [self.links(self.box.to(guest.address)[0]) for guest in guests]
+        self.assertEqual(len({link for pair in links for link in pair}), 8, "each has links of its own")
+        for number in (0, 1):
+            self.ok(self.accept_link(guests[number], links[number][0]))
+        self.ok(self.open_door.post(self.path(links[2][1]), {}))
+        states = {item["address"]: item["status"] for item in door.get("/Invitations?count=50")["Resources"]}
+        self.assertEqual([states[guest.address] for guest in guests], ["accepted", "accepted", "declined", "pending"])
+        for guest, role in zip(guests, ({("org/billing", None)}, set())):  # collaborators by default
+            self.assertEqual(set(self.roles(door, self.member(door, guest))), role)
+        self.assertEqual([self.member(door, guest) is not None for guest in guests], [True, True, False, False])
+        self.conflict(self.accept_link(guests[2], links[2][0]), "declined")
+        self.ok(self.accept_link(guests[3], links[3][0]))
+
     def test_a_mailed_address_is_added(self):
         owner, guest = self.person(), self.person()
         door = self.company(owner)
