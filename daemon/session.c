@@ -10,7 +10,7 @@
 
 enum {
 	READS_MAX = 8,      /* reads of one session before others have their turn */
-	TURN_US = 2000,     /* of frames, likewise */
+	TURN_US = 1000,     /* of frames and of tasks, likewise */
 	FRAMES_A_LOOK = 32, /* frames between two looks at the clock */
 };
 
@@ -237,12 +237,14 @@ session_task_ready(struct session_task *task)
 static void
 pump(struct session *s, struct buf *out)
 {
+	int64_t end_us = s->worker->now_us + TURN_US;
 	size_t looked = 0, count = s->task_count;
 	struct session_task *t = s->tasks, *next;
 
 	if (s->task_count == s->waiting_tasks)
 		return;
-	for (; t != NULL && looked < count && out->len < SESSION_HIGH; t = next, looked++) {
+	for (; t != NULL && looked < count && out->len < SESSION_HIGH && s->worker->now_us < end_us;
+		t = next, looked++) {
 		next = t->next;
 		if (t->waits)
 			continue;
@@ -258,6 +260,7 @@ pump(struct session *s, struct buf *out)
 			s->more = true;
 			break;
 		}
+		worker_clock(s->worker);
 	}
 	/* Who had a turn goes behind the others, so that a busy one in front can't keep them waiting. */
 	if (t != NULL && s->tasks != t) {

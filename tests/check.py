@@ -46,7 +46,7 @@ SETTINGS = {
 # A second time under ThreadSanitizer, with less to do.
 THREADS = {"test_concurrent": {"ROSTER_MEMBERS": "1500"}, "test_scim_etag": {}, "test_scim_bulk": {},
            "test_password": {}, "test_certificates": {}, "test_providers": {}, "test_scim_paging": {}, "test_fuzz": {"ROSTER_SECONDS": "15"},
-           "test_libroster": {}}
+           "test_libroster": {}, "test_roster_door": {}}
 
 running = set()
 lock = threading.Lock()

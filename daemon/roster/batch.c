@@ -7,7 +7,7 @@
 
 enum {
 	ITEMS_A_LOOK = 64, /* between two looks at the clock */
-	PIECE_US = 2000,   /* of questions in one turn */
+	PIECE_US = 1000,   /* of questions in one turn */
 };
 
 

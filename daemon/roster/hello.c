@@ -39,7 +39,6 @@ identify(struct message *m, enum caller_kind *kind, struct err *err)
 		return fail(err, RC_BAD_REQUEST, "version", "this server speaks version %d", ROSTER_VERSION);
 	if ((rc = message_read(m, err)) != RC_OK || (rc = read_token(m, err)) != RC_OK)
 		return rc;
-	p->welcome = false;
 	p->entry = (struct peer_entry){ .until = 0 };
 	return auth_identify(m->roster->options.auth, worker_index(session_worker(m->session)), m->worker->reader,
 		slice_of(p->authorization), m->worker->now, kind, p->org, err);
@@ -62,20 +61,22 @@ answer_hello(struct message *m, enum caller_kind kind)
 	answer_end(m, began, FRAME_LAST);
 }
 
-/* A client that was let in before stays so only when the new token is good. */
+/* One that fails leaves nobody, whoever was there before. */
 enum rc
 hello_run(struct message *m, struct err *err)
 {
 	struct slice client = fields_bytes(&m->in, IN_CLIENT);
 	enum caller_kind kind;
-	enum rc rc = identify(m, &kind, err);
+	enum rc rc;
 
-	if (rc != RC_OK) {
+	m->peer->welcome = false;
+	if ((rc = identify(m, &kind, err)) != RC_OK) {
 		if (++m->peer->failures >= FAILURES_MAX)
 			session_end(m->session);
 		return rc;
 	}
 	m->peer->welcome = true;
+	m->peer->failures = 0;
 	session_welcome(m->session);
 	log_event(LOG_DEBUG, "hello", LOG_STR("peer", session_peer(m->session)),
 		LOG_STR("actor", caller_kind_name(kind)), LOG_STR("org", m->peer->org),

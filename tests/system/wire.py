@@ -157,6 +157,11 @@ class Wire:
         self.send(self.frame(type, encode({k: v for k, v in fields.items() if v is not None}), id=id))
         return id
 
+    def ask_raw(self, type, payload):
+        id, self.next = self.next, self.next + 1
+        self.send(self.frame(type, payload, id=id))
+        return id
+
     def _bytes(self, count):
         while len(self.seen) < count:
             try:
