@@ -505,14 +505,50 @@ class TestMirror(ScriptedTest):
             self.assertRaises(roster.Stale, mirror.is_member, number(1), number(2))
 
     def test_a_permission_withdrawn(self):
+        """It says what is against it, answers what it knows meanwhile, and goes on when it may; with a new token, if there is one."""
+        tokens = []
+
+        def script(peer):
+            tokens.append(peer.hello().get("token"))
+            request = peer.read("watch")
+            if peer.index == 0:
+                peer.answer(request, ("revision", 5), ("snapshot", 1), last=False)
+            if tokens[-1] != b"rst_new":
+                peer.fail(request, 403, "FORBIDDEN", "org.watch is missing")
+                peer.rest()
+            self.assertEqual(request["from"], 5)
+            peer.answer(request, ("revision", 6), last=False)
+            peer.rest()
+        client = self.client(script)
+        with roster.Mirror(client) as mirror:
+            self.assertRaisesRegex(roster.RosterError, "org.watch", mirror.wait, 6, 10)
+            self.assertEqual(mirror.error.status, 403)
+            self.assertFalse(mirror.is_member(number(1), number(2)))
+            client._options = client._options._replace(token="rst_new")
+            self.until(lambda: mirror.revision == 6)
+            self.assertIsNone(mirror.error)
+        self.assertEqual(set(tokens), {b"rst_test", b"rst_new"})
+
+    def test_a_server_that_was_set_back(self):
+        """From a copy of the day before: the revision is not there any more, and a snapshot is taken."""
         def script(peer):
             peer.hello()
             request = peer.read("watch")
-            peer.fail(request, 403, "FORBIDDEN", "org.watch is missing")
+            if peer.index == 1:
+                self.assertEqual(request["from"], 50)
+                peer.fail(request, 412, "PRECONDITION_FAILED", "not there yet", ("field", "from"))
+                peer.rest()
+            edge = History.edge(3, (number(10), number(peer.index), 0))
+            huge = [("event", 1), ("type", "User"), ("id", number(9))]  # too long to be told
+            peer.answer(request, ("revision", 50 - 20 * peer.index), ("snapshot", 1), ("item", edge), ("item", huge), last=False)
+            if peer.index == 0:
+                peer.cut()
             peer.rest()
         with roster.Mirror(self.client(script)) as mirror:
-            self.assertRaisesRegex(roster.RosterError, "org.watch", mirror.wait, 1, 10)
-            self.assertEqual(mirror.error.status, 403)
+            self.until(lambda: mirror.revision == 10)
+            self.assertTrue(mirror.is_member(number(2), number(10)))
+            self.assertFalse(mirror.is_member(number(0), number(10)))
+            self.assertEqual(mirror.resource("User", number(9)), {})
 
 
 if __name__ == "__main__":

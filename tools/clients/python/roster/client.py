@@ -319,7 +319,7 @@ class Client:
         view MEMBERSHIP, permission and scope for PERMISSION."""
         fields = given(org=self._org(org), view=view, heartbeat=None if heartbeat is None else int(heartbeat * 1000))
         fields += [("group-id", group) for group in groups] + given(permission=permission) + scope_fields(scope)
-        return Watch(self._options, fields, view, from_revision, heartbeat, self.timeout, Backoff(*self._delays))
+        return Watch(lambda: self._options, fields, view, from_revision, heartbeat, self.timeout, Backoff(*self._delays))
 
 
 def _chosen(attributes: Iterable[str], excluded: Iterable[str]) -> Dict[str, Optional[str]]:

@@ -23,8 +23,8 @@ class _Copy:
         self.settled = 0
 
     def apply(self, event: Event) -> None:
-        if event.event == PUT and event.type is not None and event.resource is not None:
-            self.resources[event.type, event.id] = event.resource
+        if event.event == PUT and event.type is not None:
+            self.resources[event.type, event.id] = event.resource or {}
         elif event.event == GONE and event.type is not None:
             self.resources.pop((event.type, event.id), None)
             for group in self.groups.pop(event.id, ()):
@@ -58,9 +58,9 @@ class _Copy:
 class Mirror:
     """Answers is_member in this process. It follows the server from its making to close(), in a thread of its own.
 
-    What it answers was true at `revision`. While the server is out of reach it goes on answering until it has heard nothing for
-    max_age seconds (None: for ever); then, and before it has a first whole copy, is_member raises Stale. `error` is what ended
-    it, such as a permission that was withdrawn.
+    What it answers was true at `revision`. When it cannot follow, it goes on trying, and answering until it has heard nothing for
+    max_age seconds (None: for ever); then, and before it has a first whole copy, is_member raises Stale. `error` is what the
+    server has against it at present, such as a permission that was withdrawn.
     """
 
     def __init__(self, client: "Client", *, org: Optional[str] = None, max_age: Optional[float] = 60.0,
@@ -71,6 +71,7 @@ class Mirror:
         self._heard = 0.0
         self._copy: Optional[_Copy] = None  # what is answered from
         self._next: Optional[_Copy] = None  # a snapshot that is not exact yet
+        self._closed = False
         self._change = threading.Condition()
         self._watch = client.watch(org=org, heartbeat=heartbeat)
         self._thread = threading.Thread(target=self._follow, name="roster-mirror", daemon=True)
@@ -84,6 +85,7 @@ class Mirror:
         self.close()
 
     def close(self) -> None:
+        self._closed = True
         self._watch.close()
         self._thread.join()
 
@@ -105,7 +107,7 @@ class Mirror:
             return set(self._fresh().members.get(group, ()))
 
     def resource(self, type: str, id: uuid.UUID) -> Optional[Dict[str, Any]]:
-        """A User or Group (without members) of the copy; not to be changed."""
+        """A User or Group of the copy, without its groups or members; {} when it is too long for a watch. Not to be changed."""
         with self._change:
             return self._fresh().resources.get((type, id))
 
@@ -132,20 +134,21 @@ class Mirror:
     # -- Following --
 
     def _follow(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 for change in self._watch:
                     with self._change:
+                        self.error = None
                         self._apply(change)
                         self._change.notify_all()
-                return
             except Resync:
                 continue
             except RosterError as why:
+                if why.error == "PRECONDITION_FAILED":  # a server that was set back
+                    self._watch.restart()
                 with self._change:
                     self.error = why
                     self._change.notify_all()
-                return
 
     def _apply(self, change: Change) -> None:
         if change.snapshot:

@@ -6,7 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Deque, Dict, Iterator, List, Optional, Type
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Type
 
 from .channel import Channel, Options, hello
 from .codec import Answer, Frame, decode_answer, encode_frame, error_of
@@ -23,7 +23,7 @@ SILENT = 3.0  # heartbeats without a word after which the connection is given up
 @dataclass(frozen=True)
 class Event:
     """PUT (type, id, resource) and GONE (type, id); MEMBER_ADDED and MEMBER_REMOVED (group_id, id, member_kind); GAINED and LOST
-    (id, and group_id in the view MEMBERSHIP)."""
+    (id, and group_id in the view MEMBERSHIP). resource is None when it is too long to be told: read it over HTTPS."""
 
     event: int
     id: uuid.UUID
@@ -36,7 +36,7 @@ class Event:
     def of(cls, item: Answer) -> "Event":
         event = item.number("event")
         return cls(event, item.id(), item.maybe_text("type"), item.maybe_id("group-id"), item.number("kind"),
-                   resource_of(item) if event == PUT else None)
+                   resource_of(item) if "resource" in item else None)
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class Watch(Iterator[Change]):
     faster than it is asked; connections that break are replaced, from the last whole revision on.
 
     Resync is raised when the journal does not go back to that revision any more; asked again, the watch begins anew with a
-    snapshot. Any other error of the server, such as a permission that was withdrawn, is raised too. revision is that of the last
-    Change that was given out (None before, and in a snapshot): watch(revision) goes on behind it another time.
+    snapshot. Any other error of the server, such as a permission that was withdrawn, is raised too; asked again, it tries again
+    from where it was, after a while. revision is that of the last Change that was given out (None before, and in a snapshot):
+    watch(revision) goes on behind it another time.
     """
 
-    def __init__(self, options: Options, fields: Pairs, view: int, revision: Optional[int], heartbeat: Optional[float],
+    def __init__(self, options: Callable[[], Options], fields: Pairs, view: int, revision: Optional[int], heartbeat: Optional[float],
                  timeout: float, backoff: Backoff) -> None:
         self.revision = revision or None
         self._options, self._fields, self._view = options, fields, view
@@ -111,9 +112,8 @@ class Watch(Iterator[Change]):
                 if isinstance(why, Disconnected) and why.final:
                     raise
             except Resync:
-                self._drop()
+                self.restart()
                 self._backoff.failed()
-                self.revision = None
                 raise
             except RosterError as why:
                 self._drop()
@@ -126,6 +126,11 @@ class Watch(Iterator[Change]):
                 raise
         self._drop()
         raise StopIteration
+
+    def restart(self) -> None:
+        """Begins anew, with a snapshot. For the thread that iterates."""
+        self._drop()
+        self.revision = None
 
     # -- The connection --
 
@@ -146,11 +151,12 @@ class Watch(Iterator[Change]):
                 break
             time.sleep(min(wait, 0.1))  # close() is noticed
         deadline = time.monotonic() + self._timeout
-        self._channel = Channel(self._options, deadline)
+        options = self._options()  # the token may be another by now
+        self._channel = Channel(options, deadline)
         if self._closed:
             raise Disconnected("the watch is closed")
         request = encode_request(self._fields + given(from_=self.revision))
-        self._channel.send(encode_frame("hello", HELLO, hello(self._options)) + encode_frame("watch", WATCH, request),
+        self._channel.send(encode_frame("hello", HELLO, hello(options)) + encode_frame("watch", WATCH, request),
                            deadline)
 
     def _drop(self) -> None:

@@ -1,0 +1,438 @@
+"""The Python client asks the daemon. What it is told is compared with AuthZEN and SCIM over HTTPS, and with a plain model."""
+
+import faulthandler
+import os
+import pathlib
+import random
+import socket
+import sys
+import threading
+import time
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools/clients/python"), str(ROOT / "tests/system")]
+
+import harness  # noqa: E402
+import roster  # noqa: E402
+
+SEED = int(os.environ.get("ROSTER_SEED", random.randrange(1 << 32)))
+OURS = "urn:rosterd:scim:schemas:core:1.0:"
+PERMISSIONS = ("content.view", "content.edit", "workspace.view", "member.view", "member.edit", "org.delete", "no.such")
+
+
+class Proxy:
+    """A way to the daemon that can be cut."""
+
+    def __init__(self, port):
+        self.port = port
+        self.open = set()
+        self.made = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"roster://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.port))
+            self.made += 1
+            self.open |= {near, far}
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _carry(source, to):
+        try:
+            while True:
+                data = source.recv(1 << 14)
+                if not data:
+                    break
+                to.sendall(data)
+        except OSError:
+            pass
+        for it in (source, to):
+            try:
+                it.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            it.close()
+
+    def cut(self):
+        for it in list(self.open):
+            self.open.discard(it)
+            try:
+                it.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
+
+
+class DaemonTest(harness.SystemTest):
+    def run(self, result=None):
+        faulthandler.dump_traceback_later(400, exit=True)
+        try:
+            return super().run(result)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def setUp(self):
+        super().setUp()
+        self.random = random.Random(SEED)
+
+    def operator(self):
+        return harness.find_member(self.daemon.ctl("token", "create", "--operator"), ("token",))
+
+    def service(self, org, *permissions):
+        made = self.daemon.ctl("token", "create", "--service", "--orgs", org.key, "--permissions", ",".join(permissions))
+        return harness.find_member(made, ("token", "secret"))
+
+    def client(self, token, org=None, address=None, **options):
+        options = {"ca": harness.certificate()[0], "timeout": 30, "backoff": (0.01, 0.3), **options}
+        made = roster.Client(address or f"roster://127.0.0.1:{self.daemon.roster_port}", token=token,
+                             org=org and org.key, **options)
+        self.addCleanup(made.close)
+        return made
+
+    def proxy(self):
+        made = Proxy(self.daemon.roster_port)
+        self.addCleanup(made.close)
+        return made
+
+
+class Site:
+    """An organisation with nested teams, places and roles, by the operator over HTTPS. members: of each group."""
+
+    def __init__(self, test):
+        self.random = test.random
+        self.org = test.org()
+        self.api = self.org.with_token(test.operator())
+        self.users = [self.org.user(f"user{n}@example.com", externalId=f"e{n}") for n in range(12)]
+        self.groups = [self.api.group(f"Group {n}") for n in range(8)]
+        self.members = {group["id"]: set() for group in self.groups}
+        for _ in range(30):
+            self.enter()
+        self.workspaces = [self.make("Workspace", displayName=f"Works {n}") for n in range(3)]
+        self.projects = [self.make("Project", displayName="Tower", parent={"value": it["id"]}) for it in self.workspaces]
+        for _ in range(12):
+            scope = self.random.choice(self.workspaces + [None])
+            role = self.random.choice(("workspace/editor", "workspace/viewer")) if scope else "org/admin"
+            holder = self.random.choice(self.users + (self.groups if scope else []))
+            body = {"schemas": [OURS + "Assignment"], "role": role, "principal": {"value": holder["id"]}}
+            if scope:
+                body["scope"] = {"value": scope["id"]}
+            reply = self.api.post("/Assignments", body)
+            if reply.status not in (201, 409):
+                raise AssertionError(reply)
+
+    def make(self, type, **attributes):
+        return self.api._created(self.api.post(f"/{type}s", {"schemas": [OURS + type], **attributes}))
+
+    def enter(self):
+        group, who = self.random.choice(self.groups)["id"], self.random.choice(self.users + self.groups)["id"]
+        done = self.api.patch(f"/Groups/{group}", {"op": "add", "path": "members", "value": [{"value": who}]})
+        if done.status in (200, 204):  # not a ring
+            self.members[group].add(who)
+
+    def held(self, who, nested=True):
+        """The groups that hold someone."""
+        found, waiting = set(), [who]
+        while waiting:
+            at = waiting.pop()
+            more = {group for group, members in self.members.items() if at in members} - found
+            found |= more
+            waiting += more if nested else []
+        return found
+
+    def authzen(self, questions):
+        """[(code, decision)] of (user, permission, scope id)"""
+        body = {"evaluations": [{
+            "subject": {"type": "user", "id": who, "properties": {"id_type": "id"}}, "action": {"name": permission},
+            "resource": {"type": "thing", "id": "1", "properties": {"scope": scope} if scope else {}}}
+            for who, permission, scope in questions]}
+        root = self.api.with_token(self.api.token)
+        root.prefix = f"/orgs/{self.org.key}/access/v1"
+        reply = root.request("POST", "/evaluations", body, headers={"Content-Type": "application/json"})
+        return [(it["context"]["code"], it["decision"]) for it in reply.json["evaluations"]]
+
+
+class TestChecks(DaemonTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        maker = cls()
+        maker.random = random.Random(SEED)
+        cls.site = Site(maker)
+
+    def setUp(self):
+        super().setUp()
+        self.asker = self.client(self.service(self.site.org, "org.check", "team.view", "org.usage"), self.site.org)
+
+    def questions(self):
+        scopes = [None] + [it["id"] for it in self.site.workspaces + self.site.projects + self.site.groups[:2]] + [harness.NOWHERE]
+        return [(user["id"], permission, scope) for user in self.site.users + [{"id": harness.NOWHERE}]
+                for permission in PERMISSIONS for scope in scopes]
+
+    def test_hello(self):
+        who = self.asker.connect()
+        self.assertEqual((who.version, who.actor), (1, "service"))
+        self.assertEqual((who.max_payload, who.max_requests, who.max_items), (4 << 20, 256, 10000))
+        self.assertTrue(who.server.startswith("rosterd/"))
+        who = self.client(self.operator()).connect()
+        self.assertEqual((who.actor, who.org), ("operator", None))
+        own = self.client(self.site.org.token)  # opens one organisation, which need not be named
+        self.assertEqual((own.connect().actor, own.connect().org), ("connection", self.site.org.key))
+        self.assertTrue(own.is_member(uuid.UUID(self.site.users[0]["id"]), "Group 0").code)
+        self.assertLess(self.asker.ping(b"x" * 1024), 5)
+
+    def test_refused(self):
+        with self.assertRaises(roster.RosterError) as caught:
+            self.client("rst_wrong", self.site.org).ping()
+        self.assertEqual((caught.exception.status, caught.exception.error), (401, "UNAUTHORIZED"))
+        for ask, status in ((lambda: self.asker.check("a", "b", org="nowhere"), 404),
+                            (lambda: self.asker.check("a", "b", revision=1 << 60), 412),
+                            (lambda: self.asker.check("a", "p" * (5 << 20)), 413),
+                            (lambda: self.asker.ping(b"x" * 1025), 413),
+                            (lambda: self.asker.check("a" * 2000, "b"), 413),
+                            (lambda: self.asker.check(roster.Subject(any="a", name="b"), "c"), 400),
+                            (lambda: self.client(self.service(self.site.org, "team.view"), self.site.org).check("a", "b"), 403)):
+            with self.assertRaises(roster.RosterError) as caught:
+                ask()
+            self.assertEqual(caught.exception.status, status, caught.exception)
+            self.assertTrue(caught.exception.message)
+        self.asker.ping()
+
+    def test_check_as_authzen(self):
+        questions = self.questions()
+        wanted = self.site.authzen(questions)
+        self.assertGreater(sum(decision for _, decision in wanted), 10)
+        found = self.asker.check_batch(roster.Check(uuid.UUID(who), permission, scope and uuid.UUID(scope))
+                                       for who, permission, scope in questions)
+        self.assertEqual([(found.code(n), found[n]) for n in range(len(found))], wanted)
+        for (who, permission, scope), want in self.random.sample(list(zip(questions, wanted)), 100):
+            one = self.asker.check(roster.Subject(id=uuid.UUID(who)), permission, scope and uuid.UUID(scope), explain=True)
+            self.assertEqual((one.code, one.answer), want)
+            self.assertTrue(one.reason)
+            self.assertEqual(one.role is not None, one.answer or one.code in ("own_only", "elsewhere"), one)
+            self.assertGreaterEqual(one.revision, 1)
+
+    def test_names(self):
+        """By userName, externalId, or any name; places by their names."""
+        for number, user in enumerate(self.site.users):
+            want = self.asker.check(uuid.UUID(user["id"]), "content.edit", uuid.UUID(self.site.projects[0]["id"]))
+            for subject in (user["userName"], roster.Subject(name=user["userName"]), roster.Subject(external_id=f"e{number}")):
+                for scope in ("Works 0/Tower", roster.Scope(workspace="Works 0", project="Tower")):
+                    one = self.asker.check(subject, "content.edit", scope)
+                    self.assertEqual((one.answer, one.code), (want.answer, want.code), (subject, scope))
+        self.assertEqual(self.asker.check("nobody", "content.edit").code, "unknown_subject")
+
+    def test_membership_as_the_plain_model(self):
+        everyone = self.site.users + self.site.groups
+        pairs = [(who["id"], group["id"]) for who in everyone for group in self.site.groups]
+        teams = set(self.site.members)
+
+        def question(who, group):
+            return roster.Subject(id=uuid.UUID(who), kind=roster.TEAM if who in teams else roster.MEMBER)
+        found = self.asker.is_member_batch(roster.IsMember(question(*pair), uuid.UUID(pair[1])) for pair in pairs)
+        kinds = set()
+        for number, (who, group) in enumerate(pairs):
+            want = ("direct" if who in self.site.members[group] else
+                    "nested" if group in self.site.held(who) else "not_member")
+            kinds.add(want)
+            self.assertEqual((found.code(number), found[number]), (want, want != "not_member"), (who, group))
+        self.assertEqual(len(kinds), 3)
+        for who, group in self.random.sample(pairs, 40):
+            for direct in (False, True):
+                one = self.asker.is_member(question(who, group), uuid.UUID(group), direct=direct)
+                self.assertEqual(one.answer, group in self.site.held(who, nested=not direct))
+        self.assertTrue(self.asker.is_member_batch(
+            [roster.IsMember(roster.Subject(name=user["userName"]), "Group 0") for user in self.site.users]).codes)
+
+    def test_read_your_writes(self):
+        crew = self.site.api.group("Crew")
+        for number in range(20):
+            user = self.site.api.user(f"new{number}")
+            done = self.site.api.patch(f"/Groups/{crew['id']}", {"op": "add", "path": "members", "value": [{"value": user["id"]}]})
+            self.assertIn(done.status, (200, 204))
+            revision = int(self.site.api.get(f"/Groups/{crew['id']}").headers["etag"].strip('W/"'))
+            one = self.asker.is_member(uuid.UUID(user["id"]), uuid.UUID(crew["id"]), revision=revision)
+            self.assertTrue(one)
+            self.assertGreaterEqual(one.revision, revision)
+
+    def test_many_threads_through_cuts(self):
+        """Eight threads ask all the time, while the way to the daemon is cut; each answer is right."""
+        proxy = self.proxy()
+        client = self.client(self.asker._options.token, self.site.org, proxy.address)
+        pairs = [(who["id"], group["id"]) for who in self.site.users for group in self.site.groups]
+        end = time.monotonic() + 4
+        wrong, done, lost = [], [], []
+
+        def ask(seed):
+            chance = random.Random(seed)
+            while time.monotonic() < end:
+                who, group = chance.choice(pairs)
+                try:
+                    if client.is_member(uuid.UUID(who), uuid.UUID(group)).answer != (group in self.site.held(who)):
+                        wrong.append((who, group))
+                    done.append(1)
+                except roster.Disconnected:  # cut twice
+                    lost.append(1)
+                except BaseException as why:
+                    wrong.append(why)
+                    return
+        threads = [threading.Thread(target=ask, args=(SEED + n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < end:
+            time.sleep(self.random.random() * 0.4)
+            proxy.cut()
+        for thread in threads:
+            thread.join(40)
+        self.assertEqual(wrong[:3], [])
+        self.assertGreater(len(done), 200)
+        self.assertGreater(len(done), len(lost))
+        self.assertGreater(proxy.made, 3)
+
+
+class TestWatch(DaemonTest):
+    def write(self, site):
+        """One change at random, by the API; the plain model changes alike."""
+        chance = self.random.random()
+        if chance < 0.3:
+            site.enter()
+        elif chance < 0.5:
+            group = self.random.choice([it for it in site.members if site.members[it]])
+            who = self.random.choice(sorted(site.members[group]))
+            done = site.api.patch(f"/Groups/{group}", {"op": "remove", "path": f'members[value eq "{who}"]'})
+            self.assertIn(done.status, (200, 204))
+            site.members[group].discard(who)
+        elif chance < 0.65:
+            site.users.append(site.api.user(f"more{self.random.random()}@example.com"))
+        elif chance < 0.72:
+            site.groups.append(site.api.group(f"More {self.random.random()}"))
+            site.members[site.groups[-1]["id"]] = set()
+        elif chance < 0.8:
+            here = self.random.choice((site.users, site.groups))
+            gone = here.pop(self.random.randrange(len(here)))["id"]
+            self.assertEqual(site.api.delete(f"/{'Users' if here is site.users else 'Groups'}/{gone}").status, 204)
+            site.members.pop(gone, None)
+            for members in site.members.values():
+                members.discard(gone)
+        else:
+            user = self.random.choice(site.users)
+            self.assertEqual(site.api.patch(f"/Users/{user['id']}", {
+                "op": "replace", "path": "title", "value": str(self.random.random())}).status // 100, 2)
+
+    def revision(self, client):
+        return client.is_member(uuid.UUID(harness.NOWHERE), uuid.UUID(harness.NOWHERE)).revision
+
+    def test_a_mirror_through_cuts(self):
+        """After random writes and at random cuts, what the mirror holds at a revision is what the organisation was then: by the
+        plain model, and at last by the API."""
+        site = Site(self)
+        proxy = self.proxy()
+        asker = self.client(self.service(site.org, "org.watch", "team.view"), site.org)
+        follower = self.client(asker._options.token, site.org, proxy.address)
+        with roster.Mirror(follower, heartbeat=1) as mirror:
+            for turn in range(120):
+                self.write(site)
+                if self.random.random() < 0.2:
+                    proxy.cut()
+                if turn % 4 == 0:
+                    revision = self.revision(asker)
+                    self.assertEqual(mirror.wait(revision, timeout=30), revision, f"seed {SEED}")
+                    self.compare(mirror, site)
+            mirror.wait(self.revision(asker), timeout=30)
+            self.compare(mirror, site)
+            for type in ("User", "Group"):
+                wanted = {it["id"]: it for it in site.api.everything(f"/{type}s", excludedAttributes="members,groups")}
+                self.assertEqual({it["id"]: it for it in mirror.resources(type)}, wanted)
+        self.assertGreater(proxy.made, 5)
+
+    def compare(self, mirror, site):
+        held = {who["id"]: site.held(who["id"]) for who in site.users + site.groups}
+        for group in site.members:
+            self.assertEqual({str(it) for it in mirror.members_of(uuid.UUID(group))}, site.members[group], f"seed {SEED}")
+            for who, groups in held.items():
+                self.assertEqual(mirror.is_member(uuid.UUID(who), uuid.UUID(group)), group in groups)
+        self.assertEqual({it["id"] for it in mirror.resources("User")}, {it["id"] for it in site.users})
+
+    def test_each_revision_once(self):
+        """From a revision on, through cuts: each has come once, in order; a second watch that was never cut tells the same."""
+        site = Site(self)
+        proxy = self.proxy()
+        asker = self.client(self.service(site.org, "org.watch", "team.view"), site.org)
+        start = self.revision(asker)
+        told, stop = [], threading.Event()
+
+        def follow():
+            with self.client(asker._options.token, site.org, proxy.address).watch(start, heartbeat=1) as watch:
+                for change in watch:
+                    told.append(change)
+                    if stop.is_set() and change.revision >= end:
+                        return
+        thread = threading.Thread(target=follow)
+        thread.start()
+        for _ in range(80):
+            self.write(site)
+            if self.random.random() < 0.3:
+                proxy.cut()
+        end = self.revision(asker)
+        stop.set()
+        thread.join(30)
+        self.assertFalse(thread.is_alive())
+        with asker.watch(start) as watch:
+            whole = []
+            while not whole or whole[-1].revision < end:
+                whole.append(next(watch))
+        self.assertEqual([(it.revision, it.events) for it in told if it.events],
+                         [(it.revision, it.events) for it in whole if it.events])
+        revisions = [it.revision for it in told if it.events]
+        self.assertEqual(revisions, sorted(set(revisions)))
+        self.assertGreater(len(revisions), 50)
+
+    def test_watch_refused(self):
+        org = self.org()
+        with self.client(self.service(org, "team.view"), org).watch() as watch:
+            with self.assertRaises(roster.RosterError) as caught:
+                next(watch)
+            self.assertEqual(caught.exception.status, 403)
+            self.assertIn("org.watch", caught.exception.message)
+
+
+class TestRestart(DaemonTest):
+    def test_the_daemon_comes_back(self):
+        """Killed and started again: reads that wait meanwhile are answered, the watch goes on behind where it was."""
+        org = self.org()
+        crew = org.group("Crew")
+        client = self.client(self.operator(), org)
+        with roster.Mirror(client, heartbeat=1) as mirror:
+            mirror.wait(timeout=30)
+            self.daemon.kill()
+            results = []
+            thread = threading.Thread(target=lambda: results.append(client.is_member("nobody", uuid.UUID(crew["id"])).code))
+            thread.start()
+            time.sleep(0.5)
+            self.assertIsNone(mirror.error)
+            self.daemon.start()
+            org.close()
+            thread.join(30)
+            self.assertEqual(results, ["unknown_subject"])
+            user = org.user("ada", externalId="e1")
+            done = org.patch(f"/Groups/{crew['id']}", {"op": "add", "path": "members", "value": [{"value": user["id"]}]})
+            self.assertIn(done.status, (200, 204))
+            one = client.is_member(uuid.UUID(user["id"]), uuid.UUID(crew["id"]))
+            self.assertTrue(one)
+            mirror.wait(one.revision, timeout=30)
+            self.assertTrue(mirror.is_member(uuid.UUID(user["id"]), uuid.UUID(crew["id"])))
+
+
+if __name__ == "__main__":
+    harness.main()
