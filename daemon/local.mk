@@ -74,6 +74,9 @@ libdaemon_a_SOURCES = \
 	daemon/directory/invitation_join.c \
 	daemon/directory/member_set.c daemon/directory/member_set.h \
 	daemon/directory/membership.c \
+	daemon/directory/row_set.c daemon/directory/row_set.h \
+	daemon/directory/user_walk.c daemon/directory/user_walk.h \
+	daemon/directory/who_can.c daemon/directory/who_can.h \
 	daemon/directory/names.c daemon/directory/names.h \
 	daemon/directory/operation.c daemon/directory/operation.h \
 	daemon/directory/migrate.c daemon/directory/migrate_warn.c \
@@ -125,6 +128,9 @@ libdaemon_a_SOURCES = \
 	daemon/roster/message.h \
 	daemon/roster/door.c \
 	daemon/roster/hello.c \
+	daemon/roster/list.c daemon/roster/list.h \
+	daemon/roster/lists.c \
+	daemon/roster/orgs.c \
 	daemon/roster/peer.c \
 	daemon/roster/roster.h \
 	daemon/roster/wake.c daemon/roster/wake.h \

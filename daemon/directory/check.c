@@ -201,8 +201,8 @@ find_org(struct check *c, struct slice name)
 		       : CHECK_NO_PLACE;
 }
 
-static enum check_outcome
-find_place(struct check *c, const struct check_place *p, uint64_t *row)
+enum check_outcome
+check_find_place(struct check *c, const struct check_place *p, uint64_t *row)
 {
 	int ways = (p->workspace.p != NULL || p->project.p != NULL) + (p->team.p != NULL) +
 		   (p->scope.p != NULL) + (p->org.p != NULL);
@@ -287,6 +287,13 @@ is_inactive(struct check *c, uint64_t row)
 	return row_type(row) == TYPE_USER && !member_is_active(c->d, c->o, row);
 }
 
+enum rc
+check_load(struct check *c, uint64_t subject, bool *active, struct err *err)
+{
+	*active = !is_inactive(c, subject);
+	return *active ? load(c, subject, err) : RC_OK;
+}
+
 static struct slice
 role_of_grant(struct check *c, const struct grant *g)
 {
@@ -323,24 +330,25 @@ enum rc
 check_ask(struct check *c, const struct check_query *q, struct check_answer *out, struct err *err)
 {
 	const struct permission *permission;
+	bool active;
 	enum rc rc;
 
 	*out = (struct check_answer){ .revision = orgtx_stat(c->o)->revision };
 	out->subject = check_find(c, &q->subject, &out->outcome);
 	if (out->outcome != CHECK_DECIDED)
 		return RC_OK;
-	if (is_inactive(c, out->subject)) {
+	if ((rc = check_load(c, out->subject, &active, err)) != RC_OK)
+		return rc;
+	if (!active) {
 		out->outcome = CHECK_INACTIVE;
 		return RC_OK;
 	}
-	if ((rc = load(c, out->subject, err)) != RC_OK)
-		return rc;
 	if ((permission = model_permission(c->subject.model, q->permission)) == NULL) {
 		out->outcome = CHECK_NO_PERMISSION;
 		return RC_OK;
 	}
 	out->permission = permission->id;
-	if ((out->outcome = find_place(c, &q->place, &out->scope)) != CHECK_DECIDED ||
+	if ((out->outcome = check_find_place(c, &q->place, &out->scope)) != CHECK_DECIDED ||
 		(out->outcome = find_own(c, q, out)) != CHECK_DECIDED)
 		return RC_OK;
 	out->allowed = subject_may(&c->subject, out->permission, out->scope, out->own, &out->why);

@@ -143,7 +143,7 @@ role_is_custom(const struct directory *d, struct orgtx *o, struct slice path)
 	return custom;
 }
 
-static uint64_t
+uint64_t
 count_with_text(struct orgtx *o, struct arena *a, const struct attr *attr, uint8_t type, struct slice text)
 {
 	struct node value = { .attr = attr, .kind = NODE_VALUE, .text = text };
@@ -171,7 +171,7 @@ assignment_in_force(const struct assignment *a, int64_t now)
 	return (a->start == 0 || a->start <= now) && (a->end == 0 || now < a->end);
 }
 
-static size_t
+size_t
 rows_with_text(struct orgtx *o, struct arena *a, const struct attr *attr, uint8_t type,
 	struct slice text, uint64_t **out)
 {
@@ -415,18 +415,25 @@ token_permset(const struct subject *s, struct orgtx *o, uint64_t row)
 	return n > 0 ? permset_of_names(s->arena, s->model, SCOPE_ORG, names, n) : NULL;
 }
 
+enum rc
+model_of_org(const struct directory *d, const struct org *org, const struct model **out, struct err *err)
+{
+	*out = org->model[0] != '\0' ? model_by_name(d->models, slice_of(org->model)) : d->models->models[0];
+	return *out != NULL ? RC_OK
+			    : fail(err, RC_FORBIDDEN, "", "the org's role model \"%s\" is not installed", org->model);
+}
+
 static enum rc
 subject_begin(const struct directory *d, struct orgtx *o, struct arena *a, struct subject *s,
 	struct err *err)
 {
+	enum rc rc;
+
 	*s = (struct subject){ .d = d, .o = o, .arena = a };
 	if (!org_by_no(orgtx_txn(o), orgtx_org(o), &s->org))
 		return fail(err, RC_NOT_FOUND, "", "there is no such org");
-	s->model = s->org.model[0] != '\0' ? model_by_name(d->models, slice_of(s->org.model))
-					   : d->models->models[0];
-	if (s->model == NULL)
-		return fail(err, RC_FORBIDDEN, "", "the org's role model \"%s\" is not installed",
-			s->org.model);
+	if ((rc = model_of_org(d, &s->org, &s->model, err)) != RC_OK)
+		return rc;
 	s->kind = &s->model->kinds[s->org.kind];
 	return RC_OK;
 }

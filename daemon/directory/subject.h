@@ -42,6 +42,10 @@ struct subject {
 	struct model_grant *scratch;     /* grant_count of them */
 };
 
+/* FORBIDDEN when it is not installed. */
+enum rc model_of_org(const struct directory *d, const struct org *org, const struct model **out, struct err *err)
+	MUSTCHECK;
+
 /* now: ticks, for assignments with start and end. FORBIDDEN with the reason when the org's model is
  * not there any more. On the platform (org 0) there are no grants: platform.h decides there. */
 enum rc subject_load(const struct directory *d, struct orgtx *o, struct arena *a,
@@ -128,6 +132,11 @@ bool assignment_in_force(const struct assignment *a, int64_t now);
 /* Those of a principal, in the arena; in force or not. */
 size_t assignments_of(const struct directory *d, struct orgtx *o, struct arena *a,
 	uint64_t principal, struct assignment **out);
+
+/* How many records of a type have a text in an index, and their rows, rising, in the arena. */
+uint64_t count_with_text(struct orgtx *o, struct arena *a, const struct attr *attr, uint8_t type, struct slice text);
+size_t rows_with_text(struct orgtx *o, struct arena *a, const struct attr *attr, uint8_t type, struct slice text,
+	uint64_t **out);
 
 /* Whether any role is held at a scope by an assignment. */
 bool has_assignments_at(const struct directory *d, struct orgtx *o, struct arena *a, uint64_t scope);

@@ -26,6 +26,11 @@ static const struct {
 	[ASK_IS_MEMBER] = { is_member_run, NEEDS_ORG },
 	[ASK_IS_MEMBER_BATCH] = { batch_run, NEEDS_ORG },
 	[ASK_WATCH] = { watch_run, NEEDS_ORG },
+	[ASK_GROUPS_OF] = { groups_of_run, NEEDS_ORG },
+	[ASK_MEMBERS_OF] = { members_of_run, NEEDS_ORG },
+	[ASK_PERMISSIONS_OF] = { permissions_of_run, NEEDS_ORG },
+	[ASK_WHO_CAN] = { who_can_run, NEEDS_ORG },
+	[ASK_ORGS_OF] = { orgs_of_run, NEEDS_HELLO },
 };
 
 /* ---- Answers ---- */

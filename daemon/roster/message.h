@@ -82,6 +82,8 @@ verb_run hello_run, ping_run, cancel_run, stats_run;             /* hello.c */
 verb_run check_run, is_member_run;                               /* ask.c */
 verb_run batch_run;                                              /* batch.c: of both */
 verb_run watch_run;                                              /* watch.c */
+verb_run groups_of_run, members_of_run, permissions_of_run, who_can_run; /* lists.c */
+verb_run orgs_of_run;                                            /* orgs.c */
 
 /* ---- Within a message ---- */
 
