@@ -25,6 +25,7 @@ struct session {
 	bool ending;   /* closes when its answers are written */
 	bool eof;      /* the client sends no more */
 	bool more;     /* stopped in the middle, to let others run */
+	bool behind;   /* input may be left that could not be taken: the socket says nothing of what is read already */
 	bool running;
 	bool partial;  /* waits for the rest of a frame */
 	unsigned char turns; /* as in struct conn */
@@ -270,8 +271,8 @@ pump(struct session *s, struct buf *out)
 		s->tasks_end = &s->tasks->next;
 		*s->tasks_end = NULL;
 		s->tasks = t;
-		s->more = true;
 	}
+	s->more = s->more || t != NULL; /* nothing else may come to wake them */
 }
 
 /* ---- Life ---- */
@@ -452,6 +453,7 @@ take_input(struct session *s, struct buf *out)
 	}
 	if (may_take(s, out) && frame_waits(s))
 		s->more = true;
+	s->behind = !may_take(s, out);
 }
 
 /* ---- Output ---- */
@@ -563,6 +565,7 @@ session_run(struct session *s)
 		pump(s, out);
 		handler_of(s)->rest(w, handler_of(s)->arg);
 		flush(s, out);
+		s->more = s->more || (s->behind && may_take(s, out));
 	}
 	s->running = false;
 	settle(s);
