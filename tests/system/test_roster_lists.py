@@ -554,6 +554,66 @@ class Permissions(LivingTest):
         expected = [owner] if org.plain.check(owner, permission, place) else []
         self.assertEqual(found, expected + [user for user in users if user in many])
 
+    def test_each_part_is_true_at_its_revision(self):
+        """The client does not read for a while; meanwhile one comes and one goes, at the far end of the lists."""
+        org = self.living("standard")
+        self.send(self.operator, "PATCH", f"/scim/v2/Organizations/{org.id}", {
+            "schemas": [PATCH], "Operations": [{"op": "add", "path": "limits", "value": [{"value": "members", "max": 5000}]}]})
+        users = [number_id(7, n) for n in range(1500)]
+        goes, comes = users[-2:]
+        teams = [number_id(8, n) for n in range(3)]
+        lines = [{"schemas": [USER], "id": id, "userName": "long" * 40 + id} for id in users]
+        for team, inside in zip(teams, (users[:-1], users[:-1], teams[:2])):
+            lines.append({"schemas": [GROUP], "id": team, "displayName": team, "members": [{"value": id} for id in inside]})
+        file = self.daemon.folder / "parts.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        self.daemon.connect(org.key, "idp")
+        self.daemon.ctl("import", org.key, file, "--connection", "idp")
+        place = org.make("workspace")
+        org.plain.sort[teams[2]], org.plain.teams[teams[2]] = "team", set()
+        for user in users:
+            org.plain.add_member(user)
+        role = next(path for path in org.plain.model.roles if path.startswith("workspace/"))
+        org.assign(teams[2], role, place)
+        permission = next(name for name in org.plain.model.permissions if "yes" == org.plain.model.answer(
+            role, name, "workspace", "company") and not org.plain.check(comes, name, place))
+        with Wire(self.daemon, self.operator, org.key) as w:
+            asked = {}
+            for _ in range(40):
+                asked[w.ask("members-of", group_id=teams[2], names=1)] = goes
+                asked[w.ask("who-can", permission=permission, scope_id=place, names=1)] = comes
+            time.sleep(0.3)
+            gone = 0
+            for team in teams[:2]:
+                reply = org.send(self.operator, "PATCH", f"/Groups/{team}?attributes=id", {
+                    "schemas": [PATCH], "Operations": [{"op": "remove", "path": f'members[value eq "{goes}"]'}]})
+                self.assertIn(reply.status, (200, 204), reply)
+                gone = int(reply.headers["etag"].strip('W/"'))
+            made = org.send(self.operator, "POST", "/Assignments", {
+                "schemas": [OURS + "Assignment"], "principal": {"value": comes}, "role": role, "scope": {"value": place}})
+            there = int(made.headers["etag"].strip('W/"'))
+            told, last = {id: None for id in asked}, {}
+            while len(last) < len(asked):
+                _, id, flags, fields = w.read()
+                self.assertNotIn("error", fields)
+                if any(item["id"] == asked[id] for item in fields.get("item", [])):
+                    told[id] = fields["revision"]
+                if flags & LAST:
+                    last[id] = fields["revision"]
+        lacking = 0
+        for id, who in asked.items():
+            if who == goes and told[id] is None:
+                self.assertGreaterEqual(last[id], gone, "left out before it went")
+                lacking += 1
+            elif who == goes:
+                self.assertLess(told[id], gone, "told when it had gone")
+            elif told[id] is None:
+                self.assertLess(last[id], there, "left out when it was there")
+            else:
+                self.assertGreaterEqual(told[id], there, "told before it was there")
+                lacking += 1
+        self.assertGreater(lacking, 2, "all had been told before")
+
     def test_what_can_not_be_asked(self):
         org = self.living("standard")
         user = org.make("user")
