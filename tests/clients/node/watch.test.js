@@ -357,10 +357,30 @@ test('a mirror tells ambiguous names, renames, direct only; and what it does not
 	assert.equal(ask({ subjectName: 'crew', subjectKind: 2, group: 'staff' }), 'direct');
 	told({ revision: 7, item: [gone('Group', 101)] });
 	await mirror.reached(7);
+	told({ revision: 8, item: [{ event: 1, type: 'User', id: uuid(1) }, edge(3, 103, 1)] }); // too long to be told: known by its id
+	await mirror.reached(8);
+	assert.equal(ask({ group: 'staff' }), 'unknown_subject');
+	assert.equal(ask({ subjectName: undefined, subjectId: uuid(1), group: 'staff' }), 'direct');
+	told({ revision: 9, item: [edge(4, 103, 1), user(1)] });
+	await mirror.reached(9);
 	assert.deepEqual([ask({ group: 'crew' }), ask({ group: 'staff' })], ['unknown_group', 'not_member']);
 	assert.throws(() => ask({ group: 'crew', subjectKind: 1 }), error('INVALID_VALUE'));
 	assert.throws(() => ask({ group: 'crew', subject: 'ada' }), error('INVALID_VALUE'));
 	assert.throws(() => mirror.isMember({ subjectId: uuid(1) }), error('INVALID_VALUE'));
+});
+
+test('a mirror of a server that has gone back begins anew', async (t) => {
+	const server = await serve(t, { watch(request, peer) {
+		if (request.fields.from === 9)
+			return peer.refuse(request, 412, 'PRECONDITION_FAILED', { field: 'from' });
+		peer.part(request, { revision: peer.number === 0 ? 9 : 4, snapshot: 1, item: [user(1), group(101), ...(peer.number === 0 ? [edge(3, 101, 1)] : [])] });
+	} });
+	const mirror = server.client().mirror(), ask = () => mirror.isMember({ subjectId: uuid(1), groupId: uuid(101) });
+	await mirror.reached();
+	assert.deepEqual([ask().code, ask().revision], ['direct', 9]);
+	server.peers[0].cut();
+	await until(() => mirror.revision === 4);
+	assert.equal(ask().code, 'not_member');
 });
 
 test('a mirror that may not watch stops, and says why', async (t) => {

@@ -165,7 +165,7 @@ export interface Hello {
 export type SyncRecord = object | string | Uint8Array;
 export type Action = 'create' | 'change' | 'remove' | 'unchanged' | 'membership-added' | 'membership-removed' | (string & {});
 export interface ActionCount { action: Action; type?: string; count: Uint }
-export interface ActionSample { action: Action; type?: string; id?: Id; name?: string; data?: string }
+export interface ActionSample { action: Action; type?: string; id?: Id; name: string; data?: string }
 
 /**
  * A whole desired state under way. It lives on one connection: when that ends, so does the sync (DISCONNECTED), and
@@ -189,7 +189,7 @@ export interface WatchFields extends Scope {
 	/** Go on behind this revision; absent: first a snapshot. */
 	from?: Uint;
 	view?: 'records' | 'membership' | 'permission';
-	/** Milliseconds between signs of life. */
+	/** Milliseconds between signs of life, from 1,000 to 600,000. */
 	heartbeat?: number;
 	/** View membership: only these groups. */
 	groupId?: Id | Id[];
@@ -198,7 +198,8 @@ export interface WatchFields extends Scope {
 }
 
 export type WatchItem =
-	| { event: 'put'; type: string; id: Id; resource: any }
+	/** Without `resource` when that is too long to be told. */
+	| { event: 'put'; type: string; id: Id; resource?: any }
 	| { event: 'gone'; type: string; id: Id }
 	| { event: 'member-added' | 'member-removed'; groupId: Id; id: Id; kind: 'user' | 'group' }
 	| { event: 'gained' | 'lost'; groupId?: Id; id: Id };

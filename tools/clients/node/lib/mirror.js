@@ -38,24 +38,26 @@ class State {
 			remove(this.#groupsOf, id, groupId);
 			remove(this.#membersOf, groupId, id);
 		} else if (type in this.#names && (event === 'put' || event === 'gone')) {
-			this.#rename(type, id, event === 'put' ? item.resource : undefined);
+			if (event === 'gone')
+				this.#forget(type, id);
+			else
+				this.#rename(type, id, item.resource);
 		}
 	}
 
+	/** A resource that is too long to be told is known by its id alone. */
 	#rename(type, id, resource) {
-		const names = this.#names[type], old = names.get(id);
-		if (old !== undefined)
-			remove(this.#ids[type], old, id);
-		if (resource === undefined) {
-			names.delete(id);
-			return this.#forget(id);
-		}
-		const name = fold(String((type === 'User' ? resource.userName : resource.displayName) ?? ''));
-		names.set(id, name);
-		add(this.#ids[type], name, id);
+		const names = this.#names[type], name = type === 'User' ? resource?.userName : resource?.displayName;
+		remove(this.#ids[type], names.get(id), id);
+		names.set(id, name && fold(name));
+		if (name)
+			add(this.#ids[type], fold(name), id);
 	}
 
-	#forget(id) {
+	/** What a group held is not told when the group goes. */
+	#forget(type, id) {
+		remove(this.#ids[type], this.#names[type].get(id), id);
+		this.#names[type].delete(id);
 		for (const group of this.#groupsOf.get(id) ?? [])
 			remove(this.#membersOf, group, id);
 		for (const member of this.#membersOf.get(id) ?? [])
@@ -176,13 +178,13 @@ export class Mirror extends EventEmitter {
 		this.emit('change', this.revision); // wakes reached()
 	}
 
-	/** Until a RESYNC. */
+	/** Until the server has no longer, or not any more (a backup was put back), what comes next. */
 	async #follow(changes) {
 		try {
 			for await (const change of changes)
 				this.#take(change);
 		} catch (error) {
-			if (!(error instanceof ResyncError))
+			if (!(error instanceof ResyncError) && error.error !== 'PRECONDITION_FAILED')
 				throw error;
 		}
 	}

@@ -76,10 +76,10 @@ export const committed = (parts) => {
 	return { revision, counts: item.map((one) => ({ ...action(one), count: one.count ?? 0 })) };
 };
 
-/** Counts say how many, samples say who (`id`, `name`). */
+/** Counts say how many, samples say who: they alone have a `name`. */
 export function plan(parts) {
 	const { revision, item = [] } = joined(parts);
-	const isSample = (one) => one.id !== undefined || one.name !== undefined;
+	const isSample = (one) => one.name !== undefined;
 	return {
 		revision,
 		counts: item.filter((one) => !isSample(one)).map((one) => ({ ...action(one), count: one.count ?? 0 })),
