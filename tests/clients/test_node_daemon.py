@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The Node.js client against a daemon (tests/clients/node/daemon.test.js). Skipped where there is no Node.js 18."""
+"""The Node.js client against a daemon (tests/clients/node/daemon*.test.js), each file in an organisation of its own. Skipped where there is no Node.js 18."""
 
 import json
 import pathlib
@@ -19,13 +19,22 @@ class NodeDaemonTest(SystemTest):
     def token(self, *arguments):
         return find_member(self.daemon.ctl("token", "create", *arguments), ("token", "secret"))
 
-    def test_daemon(self):
+    def check(self, name):
         org = self.org()
         site = {"address": f"roster://127.0.0.1:{self.daemon.roster_port}", "url": self.daemon.url, "ca": certificate()[0],
                 "org": org.key, "connection": org.token, "operator": self.token("--operator"),
                 "service": self.token("--service", "--orgs", org.key, "--permissions", PERMISSIONS)}
-        passed, output = run(FOLDER / "daemon.test.js", {"ROSTER_TEST": json.dumps(site)})
+        passed, output = run(FOLDER / name, {"ROSTER_TEST": json.dumps(site)})
         self.assertTrue(passed, output)
+
+    def test_questions(self):
+        self.check("daemon.test.js")
+
+    def test_lists(self):
+        self.check("daemon_lists.test.js")
+
+    def test_watch(self):
+        self.check("daemon_watch.test.js")
 
 
 if __name__ == "__main__":

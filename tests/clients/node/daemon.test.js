@@ -2,57 +2,15 @@
 
 import assert from 'node:assert/strict';
 import test, { after } from 'node:test';
+import { organisation } from './organisation.js';
 import { SEED, randomness } from './random.js';
-import { api, client, closeApi, evaluations, make, patch, site } from './site.js';
+import { api, client, closeApi, error, evaluations, make, patch, site } from './site.js';
 
 const random = randomness();
-const error = (name, more = {}) => (thrown) => {
-	assert.deepEqual({ error: thrown.error, ...Object.fromEntries(Object.keys(more).map((key) => [key, thrown[key]])) }, { error: name, ...more });
-	assert.ok(thrown.message.length > 5);
-	return true;
-};
 
 after(closeApi);
 
-// ---- An organisation ----
-
-const WORDS = ['Crew', 'B\u00fcro', 'Night Shift', '\u6771\u4eac', "O'Hara's", 'a/b'];
-const users = [], teams = [], workspaces = [];
-
-for (let number = 0; number < 12; number++)
-	users.push(await make('User', { userName: `user${number}@example.com`, active: number !== 11 }));
-for (let number = 0; number < 8; number++) {
-	const members = [...users, ...teams].filter(() => random.chance(20)).map(({ id }) => ({ value: id }));
-	teams.push({ ...await make('Group', { displayName: `${random.pick(WORDS)} ${number}`, members }), held: members.map(({ value }) => value) });
-}
-for (let number = 0; number < 3; number++)
-	workspaces.push(await make('Workspace', { displayName: `Works ${number}` }));
-
-async function assign(principal, role, scope) {
-	await api('POST', '/Assignments', { schemas: ['urn:rosterd:scim:schemas:core:1.0:Assignment'], principal: { value: principal.id }, role, ...(scope && { scope: { value: scope.id } }) });
-}
-const roles = (await api('GET', '/Roles?count=200')).Resources.filter(({ name }) => /^workspace\/|^assignment\//.test(name));
-for (let count = 0; count < 12; count++) {
-	const { name } = random.pick(roles);
-	await assign(random.pick([...users.slice(0, 8), ...teams]), name, name.startsWith('workspace/') ? random.pick(workspaces) : undefined).catch((refused) => {
-		assert.match(refused.message, /: 4\d\d /); // the same grant twice, or one that the rules do not allow
-	});
-}
-const permissions = [...new Set(roles.flatMap((role) => role.permissions ?? []))].sort();
-
-/** "direct", "nested" or "not_member", from what was written. */
-function membership(member, target) {
-	const above = new Set([member]);
-	for (let size = 0; size !== above.size;) {
-		size = above.size;
-		for (const team of teams)
-			if (team.held.some((id) => above.has(id)))
-				above.add(team.id);
-	}
-	if (target.held.includes(member))
-		return 'direct';
-	return target.id !== member && above.has(target.id) ? 'nested' : 'not_member';
-}
+const { users, teams, workspaces, permissions, membership } = await organisation(random);
 
 // ---- Who asks ----
 

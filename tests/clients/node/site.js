@@ -1,11 +1,19 @@
 // A rosterd that tests/clients/test_node_daemon.py has started, and its API over HTTPS, which is the oracle here.
 
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import { Client } from '../../../tools/clients/node/index.js';
 
-const OURS = 'urn:rosterd:scim:schemas:core:1.0:';
+/** A predicate of assert.rejects: a RosterError of that name, with these members. */
+export const error = (name, more = {}) => (thrown) => {
+	assert.deepEqual({ error: thrown.error, ...Object.fromEntries(Object.keys(more).map((key) => [key, thrown[key]])) }, { error: name, ...more });
+	assert.ok(thrown.message.length > 5);
+	return true;
+};
+
+export const OURS = 'urn:rosterd:scim:schemas:core:1.0:';
 const SCHEMAS = { User: 'urn:ietf:params:scim:schemas:core:2.0:User', Group: 'urn:ietf:params:scim:schemas:core:2.0:Group' };
 
 /** What the daemon's starter told: address, url, ca, org, and tokens by the kind of their owner. */
@@ -44,6 +52,23 @@ export function client(t, { address = site.address, ...options } = {}) {
 	const made = new Client(address, { token: site.service, org: site.org, timeout: 30000, tls: { ca }, ...options });
 	t.after(() => made.close());
 	return made;
+}
+
+/** That a list, asked for in pages of several sizes, is what it is when it is asked for whole. */
+export async function inPages(ask) {
+	const whole = await ask({}).all();
+	for (const limit of [1, 3, 1000]) {
+		const got = [];
+		let cursor;
+		do {
+			const list = ask({ limit, cursor }), some = await list.all();
+			assert.ok(some.length === limit || (some.length < limit && list.cursor === undefined), `${some.length} of ${limit}: ${ask}`);
+			assert.ok(list.revision > 0);
+			got.push(...some);
+			({ cursor } = list);
+		} while (cursor);
+		assert.deepEqual(got, whole, `by ${limit}: ${ask}`);
+	}
 }
 
 /** Lets the process end. */
