@@ -14,12 +14,13 @@
 
 #include "base/banned.h"
 
-enum { CONNECTIONS_MAX = 1024, ANSWER_SECONDS = 60 };
+enum { CONNECTIONS_MAX = 1024, WINDOW_MAX = 128, ANSWER_SECONDS = 60 };
 
 static const char *uri, *operation, *group = "big", *password;
 static double seconds = 5;
 static uint64_t people = 1000;
 static char tag[24];
+static uint64_t window = 1;
 static _Atomic uint64_t next_number;
 static pthread_barrier_t ready;
 
@@ -27,6 +28,7 @@ struct lane {
 	pthread_t id;
 	LDAP *ldap;
 	uint64_t random, done;
+	uint64_t started[WINDOW_MAX]; /* of compares, in order: slapd answers in any, the histogram does not mind */
 	struct histogram latency;
 };
 
@@ -150,6 +152,62 @@ send_member(LDAP *ld, int *id)
 	return rc;
 }
 
+/* Whether somebody of the first `people` is in the group, who is. */
+static void
+send_compare(struct lane *lane)
+{
+	struct buf member = BUF_INIT;
+	struct berval value;
+	struct person p;
+	char dn[128];
+	int id;
+
+	lane->random ^= lane->random << 13;
+	lane->random ^= lane->random >> 7;
+	lane->random ^= lane->random << 17;
+	person_make(&p, "", lane->random % people);
+	person_dn(&member, &p);
+	value = (struct berval){ member.len, member.p };
+	snprintf(dn, sizeof(dn), "cn=%s,ou=groups,dc=bench", group);
+	must(ldap_compare_ext(lane->ldap, dn, "member", &value, NULL, NULL, &id), "compare");
+	buf_release(&member);
+}
+
+static void
+take_compare(struct lane *lane)
+{
+	struct timeval limit = { ANSWER_SECONDS, 0 };
+	LDAPMessage *answer;
+	int rc = LDAP_SUCCESS;
+
+	if (ldap_result(lane->ldap, LDAP_RES_ANY, LDAP_MSG_ONE, &limit, &answer) <= 0)
+		must(LDAP_TIMEOUT, "answer");
+	must(ldap_parse_result(lane->ldap, answer, &rc, NULL, NULL, NULL, NULL, 1), "answer");
+	if (rc != LDAP_COMPARE_TRUE)
+		must(rc == LDAP_SUCCESS ? LDAP_OTHER : rc, "compare");
+}
+
+/* `window` compares are under way at any time. */
+static void
+compare(struct lane *lane, uint64_t end)
+{
+	uint64_t now = clock_ns();
+
+	for (uint64_t i = 0; i < window; i++) {
+		lane->started[i] = now;
+		send_compare(lane);
+	}
+	for (uint64_t i = 0; (now = clock_ns()) < end; i++) {
+		take_compare(lane);
+		histogram_add(&lane->latency, clock_ns() - lane->started[i % window]);
+		lane->started[i % window] = clock_ns();
+		lane->done++;
+		send_compare(lane);
+	}
+	for (uint64_t i = 0; i < window; i++)
+		take_compare(lane);
+}
+
 static void
 one(struct lane *lane)
 {
@@ -183,6 +241,10 @@ lane_main(void *arg)
 	pthread_barrier_wait(&ready);
 	now = clock_ns();
 	end = now + (uint64_t)(seconds * 1e9);
+	if (strcmp(operation, "compare") == 0) {
+		compare(lane, end);
+		now = end;
+	}
 	while (now < end) {
 		uint64_t start = now;
 
@@ -200,7 +262,8 @@ lane_main(void *arg)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: ldapload [-c CONNECTIONS] [-d SECONDS] [-g GROUP] [-n PEOPLE] URI add|search|member\n"
+	fprintf(stderr, "usage: ldapload [-c CONNECTIONS] [-d SECONDS] [-g GROUP] [-n PEOPLE] [-p WINDOW] URI OPERATION\n"
+			"OPERATION: add, search, member (adds one), compare (member; WINDOW under way on each)\n"
 			"Closed-loop LDAP load below dc=bench; prints one JSON object. The environment's\n"
 			"LDAPLOAD_PASSWORD is that of cn=admin,dc=bench.\n");
 	exit(2);
@@ -212,10 +275,12 @@ parse_options(int argc, char **argv)
 	uint64_t connections = 64;
 	int c;
 
-	while ((c = getopt(argc, argv, "c:d:g:n:")) != -1) {
+	while ((c = getopt(argc, argv, "c:d:g:n:p:")) != -1) {
 		if (c == 'c' && slice_to_u64(slice_of(optarg), 1, CONNECTIONS_MAX, &connections))
 			continue;
 		if (c == 'n' && slice_to_u64(slice_of(optarg), 1, UINT32_MAX, &people))
+			continue;
+		if (c == 'p' && slice_to_u64(slice_of(optarg), 1, WINDOW_MAX, &window))
 			continue;
 		if (c == 'd' && (seconds = strtod(optarg, NULL)) > 0)
 			continue;
@@ -228,7 +293,8 @@ parse_options(int argc, char **argv)
 		usage();
 	uri = argv[optind];
 	operation = argv[optind + 1];
-	if (strcmp(operation, "add") != 0 && strcmp(operation, "search") != 0 && strcmp(operation, "member") != 0)
+	if (strcmp(operation, "add") != 0 && strcmp(operation, "search") != 0 && strcmp(operation, "member") != 0 &&
+		strcmp(operation, "compare") != 0)
 		usage();
 	return (unsigned)connections;
 }

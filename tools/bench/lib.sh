@@ -100,10 +100,12 @@ rss_file_kib() { awk '/^RssFile:/ { print $2 }' "/proc/$1/status"; }
 
 # ---- rosterd ----
 
-rosterd_config() { # DIRECTORY PORT
+rosterd_config() { # DIRECTORY PORT [ROSTER-PORT]
+	local roster=
+	[[ ${3:-} ]] && roster=", \"roster://127.0.0.1:$3\""
 	cat >"$1.conf" <<-CONF
 		data_directory = "$1";
-		listen = [ "https://127.0.0.1:$2" ];
+		listen = [ "https://127.0.0.1:$2"$roster ];
 		public_url = "https://127.0.0.1:$2";
 		workers = $([[ $PIN = 1 ]] && echo 1 || echo 0);
 		access_log = false;

@@ -2,9 +2,9 @@
 bench_common = \
 	tools/bench/person.c tools/bench/person.h \
 	tools/bench/histogram.c tools/bench/histogram.h
-bench_programs = tools/bench/rload tools/bench/askload tools/bench/people
+bench_programs = tools/bench/rload tools/bench/askload tools/bench/getload tools/bench/people
 
-EXTRA_PROGRAMS += tools/bench/rload tools/bench/askload tools/bench/people
+EXTRA_PROGRAMS += tools/bench/rload tools/bench/askload tools/bench/getload tools/bench/people
 tools_bench_rload_SOURCES = $(bench_common) \
 	tools/bench/client.c tools/bench/client.h \
 	tools/bench/rload.c \
@@ -12,6 +12,8 @@ tools_bench_rload_SOURCES = $(bench_common) \
 tools_bench_rload_LDADD = libbase.a $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lm
 tools_bench_askload_SOURCES = tools/bench/askload.c tools/bench/histogram.c tools/bench/histogram.h
 tools_bench_askload_LDADD = libprotocol.a libbase.a $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lm
+tools_bench_getload_SOURCES = tools/bench/getload.c
+tools_bench_getload_LDADD = libbase.a $(LMDB_LIBS)
 tools_bench_people_SOURCES = tools/bench/people.c $(bench_common)
 tools_bench_people_LDADD = libbase.a -lm
 
@@ -23,7 +25,7 @@ tools_bench_ldapload_LDADD = libbase.a $(LDAP_LIBS) -lm
 endif
 CLEANFILES += $(bench_programs)
 
-EXTRA_DIST += tools/bench/run.sh tools/bench/scale.sh tools/bench/lib.sh
+EXTRA_DIST += tools/bench/run.sh tools/bench/rows_ask.sh tools/bench/scale.sh tools/bench/lib.sh
 
 # BENCH: the rows to measure, all when empty.
 bench: all $(bench_programs)

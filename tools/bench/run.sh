@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # make bench: rosterd and its peers side by side, in the same minutes, on the same machine.
-#   run.sh [ROW...]   rows: get filter create create256 patch flat latency import ready (all)
+#   run.sh [ROW...]   rows: import ready get filter create create256 patch flat latency (SCIM),
+#                     member1 member16 member128 check check8 batch compare p99 (the binary protocol); all
 # USERS=20000 SECS=2 is a quick look. See lib.sh for more.
 . "$(dirname "$0")/lib.sh"
 
-ROWS=${*:-import ready get filter create create256 patch flat latency}
+ALL_ROWS="import ready get filter latency member1 member16 member128 check check8 batch p99 compare flat patch create create256"
+ROWS=${*:-$ALL_ROWS}
 SPARE=$((USERS / 5)) # more people: every sixth of all is not in the big group
 PEER_GROUP=$((USERS < 50000 ? USERS : 50000))
 CONNS=64
@@ -13,7 +15,7 @@ RESULTS=$TMP/results
 
 wants() { [[ " $ROWS " == *" $1 "* ]]; }
 for row in $ROWS; do
-	[[ " get filter create create256 patch flat latency import ready " == *" $row "* ]] || die "no row \"$row\""
+	[[ " $ALL_ROWS " == *" $row "* ]] || die "no row \"$row\""
 done
 
 # ---- Results ----
@@ -46,13 +48,13 @@ side_by_side() { # WHAT UNIT REACH AIM OURS-FUNCTION THEIRS-FUNCTION
 
 # ---- rosterd and the data ----
 
-DATA=$TMP/roster PORT=$(free_port)
+DATA=$TMP/roster PORT=$(free_port) ROSTER_PORT=$(free_port)
 base=/orgs/bench/scim/v2
 
 rosterd_fresh() {
 	[[ ${ROSTERD:-} ]] && end "$ROSTERD"
 	rm -rf "$DATA"
-	rosterd_config "$DATA" "$PORT"
+	rosterd_config "$DATA" "$PORT" "$ROSTER_PORT"
 	rosterd_start "$DATA" "$PORT"
 	ROSTERD=$SRV
 	RLOAD_TOKEN=$(org_create "$DATA" bench)
@@ -309,7 +311,7 @@ row_import() {
 	result "rosterctl import of $USERS : slapadd -q" "$(printf %s "$as" | median)" users/s "$(printf %s "$bs" | median)" \
 		"$(calc "$(printf %s "$rs" | median)")" 0.5 1 min
 	IMPORTED=1
-	rosterd_config "$DATA" "$PORT"
+	rosterd_config "$DATA" "$PORT" "$ROSTER_PORT"
 	rosterd_start "$DATA" "$PORT"
 	ROSTERD=$SRV
 }
@@ -326,12 +328,14 @@ row_ready() {
 	note "resident then, without the map: $(rss_kib "$ROSTERD") KiB"
 }
 
+. "$(dirname "$0")/rows_ask.sh"
+
 [[ -x $BUILD/rosterd && -x $BUILD/rosterctl ]] || die "no rosterd in $BUILD: run make first"
 [[ $(stat -f -c %T "$TMP") != tmpfs ]] || say "warning: $TMP is in memory: durable writes cost nothing there (set BENCH_DIR)"
 need openssl curl python3
 certificate
 printf '%-46s %10s %10s %-7s %7s %7s %7s\n' "what (median of $RUNS x $SECS s)" ours theirs '' ratio reach aim | tee -a "$RESULTS" >&2
-for row in import ready get filter latency flat patch create create256; do
+for row in $ALL_ROWS; do
 	if wants $row; then row_$row; fi
 done
 ((${LOUD:-0} == 0)) || note "the machine was busy with other work before $LOUD of the runs: the ratios count, if any figure does"

@@ -1,0 +1,129 @@
+# Sourced by run.sh: the rows of the binary protocol, beside Redis, slapd, and LMDB alone.
+BIG_PEER=$((USERS < 50000 ? USERS : 50000))
+
+ask_token() { # a product's token, and the workspaces that checks are about
+	[[ ${ASKLOAD_TOKEN:-} ]] && return
+	local operator api=https://127.0.0.1:$PORT$base group id i
+	ASKLOAD_TOKEN=$(ctl "$DATA" --json token create --service --orgs bench --permissions org.check,team.view,org.watch | secret)
+	operator=$(ctl "$DATA" --json token create --operator | secret)
+	export ASKLOAD_TOKEN
+	made() { # ENDPOINT JSON: prints the id
+		curl -sfk -H "Authorization: Bearer $operator" -H 'Content-Type: application/scim+json' "$api/$1" -d "$2" |
+			grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4
+	}
+	place() { # NAME GROUP: a workspace where the group may look
+		local ours=urn:rosterd:scim:schemas:core:1.0: w
+		w=$(made Workspaces "{\"schemas\":[\"${ours}Workspace\"],\"displayName\":\"$1\"}")
+		made Assignments "{\"schemas\":[\"${ours}Assignment\"],\"principal\":{\"value\":\"$2\"},\"role\":\"workspace/viewer\",\"scope\":{\"value\":\"$w\"}}" >/dev/null
+		echo "$w"
+	}
+	"$TOOLS/people" scim-group all 3 0 "$USERS" >"$TMP/all.jsonl"
+	import_users "$TMP/all.jsonl" bench >/dev/null
+	ALL=$(ids_of "$TMP/all.jsonl")
+	NEAR=$(place Near "$ALL")
+	group=$ALL
+	for i in 1 2 3 4 5 6 7; do
+		group=$(made Groups "{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:Group\"],\"displayName\":\"Around $i\",\"members\":[{\"value\":\"$group\"}]}")
+	done
+	FAR=$(place Far "$group")
+}
+secret() { grep -o '"token": *"rst_[^"]*"' | head -1 | cut -d'"' -f4; }
+
+# ---- Load ----
+
+asked() { # OUTPUT CONNECTIONS DEPTH URL KIND OPTION...: prints the rate
+	local out=$1 c=$2 p=$3 url=$4 kind=$5
+	shift 5
+	on_load "$TOOLS/askload" -c "$c" -p "$p" -d "$SECS" --ids "$TMP/ids" "$@" "$url" "$kind" >"$out" ||
+		die "askload $kind failed: $(cat "$out")"
+	field "$kind" rate "$out"
+}
+ours() { asked "$TMP/ours.json" "$CONNS" "$DEPTH" "roster://127.0.0.1:$ROSTER_PORT" "$@"; }
+ours_member() { ours is-member --group "$ALL"; }
+ours_check() { ours check --permission content.view --scope "$NEAR"; }
+ours_check_far() { ours check --permission content.view --scope "$FAR"; }
+ours_batch() { ours check-batch --batch 1000 --permission content.view --scope "$NEAR"; }
+theirs() { asked "$TMP/theirs.json" "$CONNS" "$DEPTH" "rediss://127.0.0.1:$REDIS_PORT" sismember --group team; }
+
+# Each of them is asked about everybody once before: a server that has just begun is another matter (see the note).
+warmed() {
+	local first
+	[[ ${ASK_WARM:-} ]] && return
+	ASK_WARM=1
+	CONNS=8 DEPTH=128
+	first=$(SECS=1 ours_check)
+	note "check of someone who was not asked about before, $first/s at first"
+	for first in 1 2 3 4 5 6 7 8; do
+		SECS=3 ours_member >/dev/null
+		SECS=3 ours_check >/dev/null
+		SECS=3 ours_check_far >/dev/null
+	done
+}
+
+# ---- Peers ----
+
+redis_up() {
+	[[ ${REDIS:-} ]] && return
+	need redis-server redis-tools
+	local plain
+	plain=$(free_port)
+	REDIS_PORT=$(free_port)
+	serve "$TMP/redis.log" redis-server --bind 127.0.0.1 --port "$plain" --tls-port "$REDIS_PORT" --tls-cert-file "$TMP/cert.pem" \
+		--tls-key-file "$TMP/key.pem" --tls-ca-cert-file "$TMP/cert.pem" --tls-auth-clients no \
+		--tls-ciphersuites TLS_AES_128_GCM_SHA256 --save '' --appendonly no --dir "$TMP"
+	REDIS=$SRV
+	wait_port "$plain" "$TMP/redis.log"
+	awk '{ print "SADD team " $1 }' "$TMP/ids" | redis-cli -p "$plain" --pipe >/dev/null
+}
+ldap_compare() { # GROUP PEOPLE
+	on_load "$TOOLS/ldapload" -c 8 -p 16 -d "$SECS" -g "$1" -n "$2" "ldaps://127.0.0.1:$LDAP_PORT" compare >"$TMP/ldap.json" ||
+		die "ldapload compare failed"
+	rate compare "$TMP/ldap.json"
+}
+ldap_compare_big() { ldap_compare big "$BIG_PEER"; }
+ldap_compare_ten() { ldap_compare ten 10; }
+
+# ---- Rows ----
+
+ask_row() { # CONNECTIONS DEPTH WHAT REACH AIM OURS THEIRS
+	seeded && ask_token && redis_up && warmed
+	CONNS=$1 DEPTH=$2
+	side_by_side "$3" /s "$4" "$5" "$6" "$7"
+	note "ours $(ask_latencies "$TMP/ours.json"); beside $(ask_latencies "$TMP/theirs.json")"
+	CONNS=64
+}
+ask_latencies() { sed 's/.*"load_cores":\([0-9.]*\),"p50":\([0-9.]*\),.*"p99":\([0-9.]*\),.*/p50 \2 p99 \3 us (load \1 cores)/' "$1"; }
+row_member1() { ask_row 64 1 "is-member : Redis SISMEMBER, 64 x 1" 1.1 1.3 ours_member theirs; }
+row_member16() { ask_row 8 16 "is-member : Redis SISMEMBER, 8 x 16" 1.4 1.8 ours_member theirs; }
+row_member128() { ask_row 8 128 "is-member : Redis SISMEMBER, 8 x 128" 1.5 1.8 ours_member theirs; }
+row_check() { ask_row 8 16 "check through a team : is-member, 8 x 16" 0.5 0.8 ours_check ours_member; }
+row_check8() { ask_row 8 16 "check through 8 teams : through one, 8 x 16" 0.35 0.7 ours_check_far ours_check; }
+lmdb_gets() {
+	rm -rf "$TMP/gets" && mkdir "$TMP/gets"
+	on_server_wait "$TOOLS/getload" "$TMP/ids" "$TMP/gets" "$SECS"
+}
+on_server_wait() { (on_server "$@"); }
+row_batch() { ask_row 1 2 "check-batch of 1000 : LMDB gets in-process" 0.4 0.7 ours_batch lmdb_gets; }
+row_compare() {
+	seeded && ask_token && slapd_up && warmed
+	CONNS=8 DEPTH=16
+	side_by_side "is-member : slapd compare, group of $BIG_PEER" /s 200 400 ours_member ldap_compare_big
+	side_by_side "is-member : slapd compare, group of 10" /s 15 25 ours_member ldap_compare_ten
+	CONNS=64
+}
+row_p99() {
+	local peak half p p99s=''
+	seeded && ask_token && warmed
+	CONNS=8 DEPTH=16
+	peak=$(ours_check)
+	half=$(calc "$peak / 2" 0)
+	for ((RUN = 1; RUN <= RUNS; RUN++)); do
+		quiet
+		ours check --permission content.view --scope "$NEAR" -r "$half" >/dev/null
+		p=$(sed 's/.*"p99":\([0-9.]*\),.*/\1/' "$TMP/ours.json")
+		p99s+=$p$'\n'
+	done
+	p=$(printf %s "$p99s" | median)
+	result "p99 of check at half of the peak ($half/s)" "$p" us - "$p" 1000 300 max
+	CONNS=64
+}
