@@ -5,6 +5,12 @@ include $(srcdir)/tests/schema/local.mk
 include $(srcdir)/tests/libroster/local.mk
 
 if HAVE_CMOCKA
+check_PROGRAMS += tests/base/test_siphash
+tests_base_test_siphash_SOURCES = tests/base/test_siphash.c
+tests_base_test_siphash_LDADD = libbase.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+endif
+
+if HAVE_CMOCKA
 check_PROGRAMS += tests/protocol/test_filter
 tests_protocol_test_filter_SOURCES = tests/protocol/test_filter.c tests/protocol/tree_fixture.c \
 	tests/protocol/tree_fixture.h
