@@ -48,12 +48,17 @@ run_batch(struct txn *t, void *arg, struct err *err)
 
 	for (struct write_job *job = batch->first; job != batch->end; job = job_next(job)) {
 		job->err = (struct err)ERR_INIT;
+		job->undo = false;
 		job->rc = job->run(job, t, &job->err);
 		after = clock_us();
 		job->took_us = after - before;
 		before = after;
 		if (txn_rc(t) != RC_OK)
 			return fail(err, txn_rc(t), "", "the store could not take the change");
+		if (job->undo) {
+			*err = job->err;
+			return job->rc;
+		}
 		if (after - began >= BATCH_US)
 			batch->end = job_next(job);
 	}
@@ -90,6 +95,15 @@ run_each(struct committer *c, struct batch *batch)
 	}
 }
 
+static bool
+is_undone(const struct batch *batch)
+{
+	for (const struct write_job *job = batch->first; job != batch->end; job = job_next(job))
+		if (job->undo)
+			return true;
+	return false;
+}
+
 static void
 commit(struct committer *c, struct batch *batch)
 {
@@ -98,8 +112,9 @@ commit(struct committer *c, struct batch *batch)
 
 	if (rc == RC_OK)
 		return;
-	log_event(LOG_ERROR, "commit-failed", LOG_STR("code", rc_name(rc)),
-		LOG_STR("detail", err.detail));
+	if (!is_undone(batch))
+		log_event(LOG_ERROR, "commit-failed", LOG_STR("code", rc_name(rc)),
+			LOG_STR("detail", err.detail));
 	if (job_next(batch->first) != batch->end)
 		run_each(c, batch);
 	else
@@ -243,8 +258,12 @@ static enum rc
 waiter_run(struct write_job *job, struct txn *t, struct err *err)
 {
 	struct waiter *w = (struct waiter *)job;
+	enum rc rc;
 
-	return w->run(w->inner, t, err);
+	w->inner->undo = false;
+	rc = w->run(w->inner, t, err);
+	job->undo = w->inner->undo;
+	return rc;
 }
 
 static void

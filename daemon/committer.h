@@ -27,6 +27,9 @@ struct write_job {
 	void (*done)(struct write_job *job);
 	enum rc rc;
 	struct err err;
+	bool undo; /* set by a run() that failed when it had written already: nothing of its transaction is
+		      committed, and the other jobs in it run again. It is costly: for jobs that can't decide
+		      all beforehand */
 	int64_t took_us; /* the committer's */
 };
 

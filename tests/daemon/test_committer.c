@@ -62,6 +62,15 @@ refuse(struct write_job *job, struct txn *t, struct err *err)
 	return fail(err, RC_UNIQUENESS, "userName", "taken");
 }
 
+/* Finds out too late. */
+static enum rc
+put_and_refuse(struct write_job *job, struct txn *t, struct err *err)
+{
+	(void)put_org(job, t, err);
+	job->undo = true;
+	return fail(err, RC_CONFLICT, "late", "found out too late");
+}
+
 static void
 tell(struct write_job *job)
 {
@@ -163,6 +172,27 @@ a_damaged_record_fails_its_own_job_alone(void **state)
 }
 
 static void
+a_late_refusal_leaves_nothing(void **state)
+{
+	struct job jobs[JOBS], alone = { .number = 299 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (int i = 0; i < JOBS; i++)
+		jobs[i] = (struct job){ .write = { .run = i == 7 ? put_and_refuse : put_org, .done = tell },
+			.number = 200 + i };
+	run_as_one_batch(jobs);
+	for (int i = 0; i < JOBS; i++) {
+		assert_int_equal(jobs[i].write.rc, i == 7 ? RC_CONFLICT : RC_OK);
+		assert_int_equal(has_org(200 + i), i != 7);
+	}
+	assert_string_equal(jobs[7].write.err.path, "late");
+	assert_int_equal(committer_run(committer, put_and_refuse, &alone.write, &err), RC_CONFLICT);
+	assert_string_equal(err.path, "late");
+	assert_false(has_org(299));
+}
+
+static void
 waiting_for_a_job_gives_its_error(void **state)
 {
 	struct write_job job = { .item.next = NULL };
@@ -179,6 +209,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_waits_shares_a_commit),
 		cmocka_unit_test(a_damaged_record_fails_its_own_job_alone),
+		cmocka_unit_test(a_late_refusal_leaves_nothing),
 		cmocka_unit_test(waiting_for_a_job_gives_its_error),
 	};
 
