@@ -674,6 +674,54 @@ caller_init_control(struct caller *c, uint32_t org)
 	*c = (struct caller){ .kind = CALLER_OPERATOR, .org = org, .token_org = ORG_PLATFORM };
 }
 
+/* "127.0.0.1:4711" and "[::1]:4711" without the port. */
+void
+peer_address(const char *peer, char out[ACTOR_PEER])
+{
+	struct slice s = slice_of(peer);
+
+	while (s.len > 0 && s.p[s.len - 1] != ':')
+		s.len--;
+	s.len -= s.len > 0;
+	if (s.len > 1 && s.p[0] == '[' && s.p[s.len - 1] == ']')
+		s = (struct slice){ s.p + 1, s.len - 2 };
+	if (s.len >= ACTOR_PEER)
+		s.len = ACTOR_PEER - 1;
+	memcpy(out, s.p, s.len);
+	out[s.len] = '\0';
+}
+
+/* The id of who acts: the member, or the person; none for connections, services and operators. */
+static struct uuid
+acting_id(const struct caller *c, struct orgtx *o)
+{
+	uint64_t row = c->member != 0 ? c->member : c->person;
+	struct record r = { .id = { { 0 } } };
+
+	if (c->member == 0)
+		o = orgtx_open(orgtx_txn(o), ORG_PLATFORM);
+	if (row != 0 && !record_get(o, row, &r))
+		r.id = (struct uuid){ { 0 } };
+	return r.id;
+}
+
+struct actor
+caller_actor(const struct caller *c, struct orgtx *o, enum door door, const char *peer, int64_t now)
+{
+	static const enum actor_kind kinds_of[] = { [CALLER_CONNECTION] = ACTOR_CONNECTION,
+		[CALLER_KEY] = ACTOR_KEY, [CALLER_PERSON] = ACTOR_PERSON,
+		[CALLER_SERVICE] = ACTOR_SERVICE, [CALLER_OPERATOR] = ACTOR_OPERATOR };
+	struct actor a = { .door = door,
+		.connection = c->connection,
+		.token = c->token,
+		.now = now,
+		.kind = kinds_of[c->kind],
+		.subject = acting_id(c, o) };
+
+	peer_address(peer, a.peer);
+	return a;
+}
+
 const char *
 caller_kind_name(enum caller_kind kind)
 {

@@ -73,6 +73,11 @@ enum rc auth_still(
 /* The operator at the control door. */
 void caller_init_control(struct caller *c, uint32_t org);
 
+/* A peer without its port, as the journal has it. */
+void peer_address(const char *peer, char out[ACTOR_PEER]);
+/* A caller as the journal tells who did it; o: the caller's org. peer: with its port. */
+struct actor caller_actor(const struct caller *c, struct orgtx *o, enum door door, const char *peer, int64_t now);
+
 /* "connection", "key", "person", "service", "operator". */
 const char *caller_kind_name(enum caller_kind kind);
 

@@ -24,6 +24,7 @@ struct session {
 	bool welcome;  /* the handler knows who it is */
 	bool ending;   /* closes when its answers are written */
 	bool eof;      /* the client sends no more */
+	bool holds;    /* the handler wants no more input for now */
 	bool more;     /* stopped in the middle, to let others run */
 	bool behind;   /* input may be left that could not be taken: the socket says nothing of what is read already */
 	bool running;
@@ -71,6 +72,20 @@ void
 session_welcome(struct session *s)
 {
 	s->welcome = true;
+}
+
+void
+session_hold_input(struct session *s, bool hold)
+{
+	if (s->holds == hold)
+		return;
+	s->holds = hold;
+	if (hold)
+		return;
+	s->more = true;
+	s->partial = false; /* the client's time for the rest of a frame begins anew */
+	if (!s->running)
+		event_active(&s->wr, EV_WRITE, 0);
 }
 
 void
@@ -362,7 +377,7 @@ take_frame(struct session *s, struct slice *rest, struct buf *out)
 static bool
 may_take(const struct session *s, const struct buf *out)
 {
-	return !s->ending && s->task_count < SESSION_TASKS && out->len < SESSION_HIGH;
+	return !s->ending && !s->holds && s->task_count < SESSION_TASKS && out->len < SESSION_HIGH;
 }
 
 /* Handles the whole frames of some bytes; the rest stays in *rest. */
@@ -543,7 +558,7 @@ settle(struct session *s)
 		}
 	}
 	want(&s->wr, &s->wr_on, waiting);
-	want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && s->task_count < SESSION_TASKS);
+	want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && !s->holds && s->task_count < SESSION_TASKS);
 }
 
 static void
@@ -614,7 +629,7 @@ session_check(struct session *s)
 		}
 		return;
 	}
-	if (s->out.len == 0 && s->welcome && s->task_count > 0 && s->in.len == 0)
+	if (s->out.len == 0 && s->welcome && (s->holds || (s->task_count > 0 && s->in.len == 0)))
 		return; /* it waits for us */
 	reason = s->out.len > 0 ? "write_timeout" : s->welcome ? "idle_timeout" : "hello_timeout";
 	if (s->out.len > 0 || !s->welcome || s->in.len > 0)

@@ -60,6 +60,10 @@ void session_task_ready(struct session_task *task);
 /* The same on the worker's thread, for a task that nobody holds. */
 void session_task_wake(struct session_task *task);
 
+/* The client is not read from until it is let go again: what it sent is more than can be worked on. On the
+ * worker's thread. */
+void session_hold_input(struct session *s, bool hold);
+
 /* ---- The handler ---- */
 
 struct session_handler {

@@ -501,6 +501,16 @@ record_restamp(char *packed, const struct uuid *id, uint64_t revision)
 		packed[2 + UUID_SIZE + i] = (char)(revision >> 8 * i);
 }
 
+void
+record_stamp(char *packed, const struct uuid *id, uint64_t revision, int64_t created, int64_t modified)
+{
+	record_restamp(packed, id, revision);
+	for (size_t i = 0; i < 8; i++) {
+		packed[2 + UUID_SIZE + 8 + i] = (char)((uint64_t)created >> 8 * i);
+		packed[2 + UUID_SIZE + 16 + i] = (char)((uint64_t)modified >> 8 * i);
+	}
+}
+
 /* ---- Index keys ---- */
 
 /* The longest text that is a key as it is: behind it a hash must fit, before it a space. */

@@ -73,6 +73,8 @@ void record_pack_as_is(struct buf *out, const struct record *r);
 
 /* Writes another id and revision into a packed record. */
 void record_restamp(char *packed, const struct uuid *id, uint64_t revision);
+/* And other times. */
+void record_stamp(char *packed, const struct uuid *id, uint64_t revision, int64_t created, int64_t modified);
 
 /* An entry of a secondary index: the attribute and the value's key, whose byte order is the
  * attribute's order. */

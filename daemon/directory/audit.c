@@ -193,7 +193,8 @@ subject_name(struct audit_walk *w, const struct uuid *id)
 
 static const char *const kind_names[] = { [ACTOR_OPERATOR] = "operator", [ACTOR_CONNECTION] = "connection",
 	[ACTOR_SERVICE] = "service", [ACTOR_PERSON] = "person", [ACTOR_KEY] = "key", [ACTOR_SYSTEM] = "system" };
-static const char *const door_names[] = { [DOOR_SCIM] = "scim", [DOOR_CONTROL] = "control" };
+static const char *const door_names[] = { [DOOR_SCIM] = "scim", [DOOR_CONTROL] = "control",
+	[DOOR_ROSTER] = "roster" };
 
 #define NAME_IN(names, i) ((size_t)(i) < sizeof(names) / sizeof((names)[0]) && (names)[i] != NULL ? (names)[i] : "unknown")
 

@@ -69,55 +69,13 @@ check_media_type(const struct request *rq, struct err *err)
 	return RC_OK;
 }
 
-/* "127.0.0.1:4711" and "[::1]:4711" without the port. */
-void
-peer_address(const char *peer, char out[ACTOR_PEER])
-{
-	struct slice s = slice_of(peer);
-
-	while (s.len > 0 && s.p[s.len - 1] != ':')
-		s.len--;
-	s.len -= s.len > 0;
-	if (s.len > 1 && s.p[0] == '[' && s.p[s.len - 1] == ']')
-		s = (struct slice){ s.p + 1, s.len - 2 };
-	if (s.len >= ACTOR_PEER)
-		s.len = ACTOR_PEER - 1;
-	memcpy(out, s.p, s.len);
-	out[s.len] = '\0';
-}
-
-/* The id of who acts: the member, or the person; none for connections, services and operators. */
-static struct uuid
-acting_id(const struct caller *c, struct orgtx *o)
-{
-	uint64_t row = c->member != 0 ? c->member : c->person;
-	struct record r = { .id = { { 0 } } };
-
-	if (c->member == 0)
-		o = orgtx_open(orgtx_txn(o), ORG_PLATFORM);
-	if (row != 0 && !record_get(o, row, &r))
-		r.id = (struct uuid){ { 0 } };
-	return r.id;
-}
-
 struct writer
 writer_of(const struct request *rq, struct orgtx *o)
 {
-	static const enum actor_kind kinds[] = { [CALLER_CONNECTION] = ACTOR_CONNECTION,
-		[CALLER_KEY] = ACTOR_KEY, [CALLER_PERSON] = ACTOR_PERSON,
-		[CALLER_SERVICE] = ACTOR_SERVICE, [CALLER_OPERATOR] = ACTOR_OPERATOR };
-	struct writer w = { .actor = { .door = DOOR_SCIM,
-				    .connection = rq->caller.connection,
-				    .token = rq->caller.token,
-				    .now = rq->now,
-				    .kind = kinds[rq->caller.kind],
-				    .subject = acting_id(&rq->caller, o) },
+	return (struct writer){ .actor = caller_actor(&rq->caller, o, DOOR_SCIM, rq->x->peer, rq->now),
 		.dialect = rq->caller.dialect,
 		.caller = &rq->caller,
 		.site = request_url(rq) };
-
-	peer_address(rq->x->peer, w.actor.peer);
-	return w;
 }
 
 enum rc

@@ -119,8 +119,6 @@ struct uuid new_id(struct scim *s);
 void precondition_of(const struct http_request *h, struct precondition *out);
 void precondition_of_version(struct slice version, struct precondition *out);
 /* Who writes, in the transaction that does it. */
-/* A peer without its port, as the journal has it. */
-void peer_address(const char *peer, char out[ACTOR_PEER]);
 struct writer writer_of(const struct request *rq, struct orgtx *o);
 struct read_options read_options_of(const struct request *rq);
 

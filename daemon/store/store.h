@@ -307,7 +307,7 @@ bool record_gone(struct orgtx *o, uint64_t row, struct record *out);
 
 /* ---- Changes of one org: each between change_begin() and change_end(), which writes the journal entry ---- */
 
-enum door { DOOR_SCIM = 1, DOOR_CONTROL = 2 };
+enum door { DOOR_SCIM = 1, DOOR_CONTROL = 2, DOOR_ROSTER = 3 };
 
 enum actor_kind {
 	ACTOR_OPERATOR,
