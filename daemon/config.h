@@ -36,6 +36,7 @@ struct config {
 	uint64_t page_default, page_max; /* resources a page: filter.maxResults */
 	uint64_t scan_limit;             /* records */
 	uint64_t cursor_timeout;         /* seconds */
+	uint64_t sync_records, sync_bytes, sync_sessions;
 	uint64_t password_memory, password_time, password_lanes,
 		password_threads; /* KiB, passes, lanes, threads */
 	bool guard;

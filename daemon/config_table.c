@@ -58,6 +58,7 @@ const struct setting_group config_groups[] = {
 	{ "scim", "Answers and bulk requests" },
 	{ "access", "Checks over HTTPS" },
 	{ "roster", "The binary door (roster:// in listen)" },
+	{ "sync", "Syncs: whole states of users and groups" },
 	{ "password", "Password hashing (Argon2id)" },
 	{ "guard", "The guard of mass removal" },
 	{ "token", "Bearer tokens" },
@@ -169,6 +170,13 @@ const struct setting config_settings[] = {
 	SIZE("roster.memory", roster_memory, MIB(1), GIB(16), MIB(128),
 		"Memory of each worker for ids and answers that are asked for again and again; as much of it is taken "
 		"as there are questions."),
+
+	NUMBER("sync.records", sync_records, 1, 100000000, 5000000, "records", false,
+		"Users and groups that one sync may send."),
+	SIZE("sync.bytes", sync_bytes, MIB(1), TIB(1), GIB(4),
+		"What the records of one sync may take, packed, in a file without a name in the data directory."),
+	NUMBER("sync.sessions", sync_sessions, 1, 1000, 8, "syncs", false,
+		"Syncs under way at once; more are refused with 503."),
 
 	NUMBER("password.memory", password_memory, 8192, 4194304, 19456, "KiB", false,
 		"Memory for hashing one password."),

@@ -105,6 +105,15 @@ libdaemon_a_SOURCES = \
 	daemon/directory/rules_settings.c \
 	daemon/directory/rules_token.c \
 	daemon/directory/subject.c daemon/directory/subject.h \
+	daemon/directory/sync.c daemon/directory/sync.h \
+	daemon/directory/sync_compare.c \
+	daemon/directory/sync_decide.c \
+	daemon/directory/sync_groups.c \
+	daemon/directory/sync_map.c \
+	daemon/directory/sync_parse.c \
+	daemon/directory/sync_plan.c \
+	daemon/directory/sync_private.h \
+	daemon/directory/sync_put.c \
 	daemon/directory/transfer.h daemon/directory/transfer_private.h \
 	daemon/directory/transfer_export.c \
 	daemon/directory/transfer_import.c \
@@ -126,6 +135,7 @@ libdaemon_a_SOURCES = \
 	daemon/roster/ask.c \
 	daemon/roster/batch.c \
 	daemon/roster/message.h \
+	daemon/roster/sync.c \
 	daemon/roster/door.c \
 	daemon/roster/hello.c \
 	daemon/roster/list.c daemon/roster/list.h \

@@ -454,6 +454,7 @@ stop(struct daemon *d)
 	control_free(d->control);
 	mailer_free(d->mailer, MAIL_STOP_S);
 	scim_stop(d->scim);
+	roster_stop(d->roster);
 	auth_free(d->auth);
 	if (d->committer != NULL)
 		committer_free(d->committer);

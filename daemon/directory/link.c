@@ -214,6 +214,12 @@ people_by_proof(struct deed *x, const struct node *domains, uint64_t *people)
 	return n;
 }
 
+bool
+link_is_possible(const struct directory *d, struct orgtx *o, struct arena *a)
+{
+	return verified_domains(d, o, a) != NULL;
+}
+
 uint64_t
 link_decide(struct deed *x)
 {

@@ -14,6 +14,9 @@
  * none. */
 uint64_t link_decide(struct deed *x);
 
+/* Whether link_decide() can link anybody: the org has named domains. */
+bool link_is_possible(const struct directory *d, struct orgtx *o, struct arena *a);
+
 /* The domain behind an address, folded, in the arena; empty when there is none. */
 struct slice address_domain(struct arena *a, struct slice address);
 

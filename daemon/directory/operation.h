@@ -119,6 +119,7 @@ enum {
 	X(NONE, ACTION, "check", PERM_ORG_CHECK) \
 	X(NONE, ACTION, "members", PERM_TEAM_VIEW) \
 	X(NONE, ACTION, "stats", PERM_ORG_USAGE) \
+	X(NONE, ACTION, "sync", PERM_ORG_SYNC) \
 	X(NONE, ACTION, "watch", PERM_ORG_WATCH)
 
 enum { TYPE_NONE = 0 };

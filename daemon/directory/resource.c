@@ -97,9 +97,8 @@ check_unique(const struct directory *d, struct orgtx *o, const struct writer *w,
 	return RC_OK;
 }
 
-/* RFC 7644 section 3.5.1: what is immutable must be repeated as it is. */
-static enum rc
-check_immutable(const struct node *old, const struct node *root, struct err *err)
+enum rc
+edit_check_immutable(const struct node *old, const struct node *root, struct err *err)
 {
 	for (const struct node *had = old->child; had != NULL; had = had->next) {
 		const struct node *now;
@@ -141,8 +140,8 @@ counted(const uint64_t *members, size_t n, uint64_t first_free)
 	return count;
 }
 
-static uint64_t
-counted_members_of(struct orgtx *o, uint64_t group, const struct guard_view *v)
+uint64_t
+guard_counted_members(struct orgtx *o, uint64_t group, const struct guard_view *v)
 {
 	enum { STEP = 256 };
 	uint64_t rows[STEP], after = 0, count = 0;
@@ -206,7 +205,7 @@ deed_begin(struct deed *x, struct err *err)
 	return RC_OK;
 }
 
-static enum rc
+enum rc
 deed_decide(struct deed *x, struct err *err)
 {
 	const struct rules *rules = rules_of(x->type->code);
@@ -217,7 +216,7 @@ deed_decide(struct deed *x, struct err *err)
 	return rules->check(x, err);
 }
 
-static void
+void
 deed_apply(struct deed *x, uint64_t revision)
 {
 	const struct rules *rules = rules_of(x->type->code);
@@ -226,7 +225,7 @@ deed_apply(struct deed *x, uint64_t revision)
 		rules->apply(x, revision);
 }
 
-static void
+void
 deed_after(struct deed *x)
 {
 	const struct rules *rules = rules_of(x->type->code);
@@ -364,10 +363,9 @@ update_finish(const struct directory *d, struct orgtx *o, const struct writer *w
 	return RC_OK;
 }
 
-/* What a PUT can't clear: what is readOnly, and the password (never returned, so a client that sends back what it
- * read does not have it). */
-static void
-carry_over(struct arena *a, const struct node *old, struct node *root)
+/* The password is never returned, so a client that sends back what it read does not have it. */
+void
+edit_carry_over(struct arena *a, const struct node *old, struct node *root)
 {
 	node_carry_read_only(a, old, root);
 	for (const struct node *had = old->child; had != NULL; had = had->next)
@@ -387,8 +385,8 @@ resource_replace(const struct directory *d, struct orgtx *o, const struct writer
 	if ((rc = update_begin(d, o, w, a, id, pre, &u, err)) != RC_OK)
 		return rc;
 	u.root = node_copy(a, in->root); /* the batch may run again with the same input */
-	carry_over(a, u.old_root, u.root);
-	if ((rc = check_immutable(u.old_root, u.root, err)) != RC_OK)
+	edit_carry_over(a, u.old_root, u.root);
+	if ((rc = edit_check_immutable(u.old_root, u.root, err)) != RC_OK)
 		return rc;
 	if (type->code == TYPE_GROUP &&
 		(rc = member_changes_of(d, o, a, u.row, d->at.group_members, &edit, &u.members, err)) != RC_OK)
@@ -431,7 +429,7 @@ weigh_removal(struct deed *x, uint64_t *users, uint64_t *memberships)
 	if (x->type->code == TYPE_USER)
 		*users = record_bool(x->d->schema, x->old, x->d->at.user_active, true);
 	if (x->type->code == TYPE_GROUP)
-		*memberships = counted_members_of(x->o, x->row, &guard);
+		*memberships = guard_counted_members(x->o, x->row, &guard);
 }
 
 enum rc

@@ -467,20 +467,33 @@ pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a,
 	return found;
 }
 
-enum rc
-seat_require(const struct subject *by, int64_t now, uint64_t but, struct err *err)
+static enum rc
+seats_require(const struct subject *by, int64_t now, uint64_t but, uint64_t members, struct err *err)
 {
 	const struct directory *d = by->d;
-	uint64_t members = rows_count(by->o, TYPE_USER);
 	struct slice key;
 	struct err ignored;
 
 	/* Most orgs are far from their limit: then nothing is looked at but counters. */
 	if (pending_key(d, by->arena, &key) &&
 		limit_require(by, LIMIT_MEMBERS,
-			members + 1 + index_count(by->o, d->at.invitation_status->id,
-					      TYPE_INVITATION, key), &ignored) == RC_OK)
+			members + index_count(by->o, d->at.invitation_status->id, TYPE_INVITATION, key),
+			&ignored) == RC_OK)
 		return RC_OK;
 	return limit_require(by, LIMIT_MEMBERS,
-		members + 1 + pending_invitations(d, by->o, by->arena, now, but).by_address, err);
+		members + pending_invitations(d, by->o, by->arena, now, but).by_address, err);
+}
+
+enum rc
+seat_require(const struct subject *by, int64_t now, uint64_t but, struct err *err)
+{
+	return seats_require(by, now, but, rows_count(by->o, TYPE_USER) + 1, err);
+}
+
+enum rc
+members_fit(const struct subject *by, int64_t now, uint64_t but, uint64_t members, struct err *err)
+{
+	if (by->org.kind == ORG_PERSONAL && members > 1)
+		return fail(err, RC_CONFLICT, "members", "a personal org has one member, always");
+	return seats_require(by, now, but, members, err);
 }

@@ -68,6 +68,28 @@ const struct rules *rules_of(uint8_t type);
 /* The gate of a write: the operations that it is, each at its scope. */
 enum rc deed_require(struct deed *x, struct err *err) MUSTCHECK;
 
+/* ---- The steps of a write, for whoever makes many in one change (sync_put.c) ---- */
+
+/* The gate, then the type's rules. */
+enum rc deed_decide(struct deed *x, struct err *err) MUSTCHECK;
+/* Within the change: what goes along; after the change: what follows elsewhere. */
+void deed_apply(struct deed *x, uint64_t revision);
+void deed_after(struct deed *x);
+/* Of a User's deed that was decided: the person who becomes this member, or (*linked false) ceases to be it; 0:
+ * nobody. deed_after() tells the platform so. */
+uint64_t member_tie(const struct deed *x, bool *linked);
+
+/* What a whole new representation can't clear: what is readOnly, and the password. */
+void edit_carry_over(struct arena *a, const struct node *old, struct node *root);
+/* RFC 7644 section 3.5.1: MUTABILITY unless what is immutable is repeated as it is. */
+enum rc edit_check_immutable(const struct node *old, const struct node *root, struct err *err) MUSTCHECK;
+
+/* What comes and goes among a team's members: nesting, and whether the roles that it holds may be given and
+ * taken. x->row may be a team that was just made. */
+enum rc team_members_check(struct deed *x, struct err *err) MUSTCHECK;
+/* How many of a group's members the guard counts, up to what matters. */
+uint64_t guard_counted_members(struct orgtx *o, uint64_t group, const struct guard_view *v);
+
 /* ---- Writes that go along with another one, inside its change ---- */
 
 /* A resource of rosterd's own making; returns its row. No gate, no rules. */
@@ -99,7 +121,11 @@ struct pending {
 };
 struct pending pending_invitations(const struct directory *d, struct orgtx *o, struct arena *a,
 	int64_t now, uint64_t but);
-/* CONFLICT unless the org has a seat for one more: members count, and who is invited by address. */
+/* CONFLICT unless an org of so many members is within its limits: seats are members, and who is invited by
+ * address (`but` left out); a personal org has one member. */
+enum rc members_fit(const struct subject *by, int64_t now, uint64_t but, uint64_t members, struct err *err)
+	MUSTCHECK;
+/* The same for one more, wherever they come from. */
 enum rc seat_require(const struct subject *by, int64_t now, uint64_t but, struct err *err) MUSTCHECK;
 
 /* The record as it reads now: rules.live(), when the type has it. */

@@ -16,17 +16,6 @@ user_own(const struct subject *s, uint64_t row, const struct record *r)
 	return row != 0 && row == s->member;
 }
 
-/* Seats: members, and those who are invited. */
-static enum rc
-check_seat(struct deed *x, struct err *err)
-{
-	uint64_t members = rows_count(x->o, TYPE_USER);
-
-	if (x->by->org.kind == ORG_PERSONAL && members > 0)
-		return fail(err, RC_CONFLICT, "members", "a personal org has one member, always");
-	return seat_require(x->by, x->w->actor.now, 0, err);
-}
-
 /* What a member may change of themselves, when they may not change others: the profile, not what others decide by. */
 static bool
 is_profile(const struct deed *x, const struct attr *attr)
@@ -152,7 +141,9 @@ user_check(struct deed *x, struct err *err)
 	enum rc rc = RC_OK;
 
 	if (x->by != NULL)
-		rc = x->verb == VERB_CREATE ? check_seat(x, err) : check_edit(x, err);
+		rc = x->verb == VERB_CREATE
+			     ? members_fit(x->by, x->w->actor.now, 0, rows_count(x->o, TYPE_USER) + 1, err)
+			     : check_edit(x, err);
 	if (rc != RC_OK)
 		return rc;
 	if (x->verb == VERB_EDIT)
@@ -161,6 +152,15 @@ user_check(struct deed *x, struct err *err)
 	tie->person = tie->linked ? link_decide(x) : person_of_member(x->d, x->o, x->old);
 	x->plan = tie;
 	return RC_OK;
+}
+
+uint64_t
+member_tie(const struct deed *x, bool *linked)
+{
+	const struct tie *tie = x->plan;
+
+	*linked = tie->linked;
+	return tie->person;
 }
 
 /* Who is in which org is known on the platform too. */
@@ -316,8 +316,8 @@ check_team_role(struct deed *x, struct err *err)
 	return removes ? subject_may_take(x->by, role->path, x->row, err) : RC_OK;
 }
 
-static enum rc
-check_members(struct deed *x, struct err *err)
+enum rc
+team_members_check(struct deed *x, struct err *err)
 {
 	enum rc rc;
 
@@ -344,7 +344,7 @@ group_check(struct deed *x, struct err *err)
 	if (x->verb == VERB_CREATE &&
 		(rc = limit_require(x->by, LIMIT_TEAMS, rows_count(x->o, TYPE_GROUP) + 1, err)) != RC_OK)
 		return rc;
-	return check_members(x, err);
+	return team_members_check(x, err);
 }
 
 /* Who leaves a team has no role in it any more. */

@@ -9,6 +9,8 @@
 #ifndef DAEMON_DIRECTORY_TRANSFER_H
 #define DAEMON_DIRECTORY_TRANSFER_H
 
+#include <jansson.h>
+
 #include "daemon/committer.h"
 #include "daemon/password.h"
 
@@ -62,5 +64,8 @@ enum rc import_feed(struct import *im, struct slice data, struct err *err) MUSTC
 /* After the last byte: waits for the rest, puts what members refer to later lines. */
 enum rc import_finish(struct import *im, struct transfer_counts *out, struct err *err) MUSTCHECK;
 void import_free(struct import *im);
+
+/* User or Group, by the line's schemas; without schemas by what it has. NULL: neither. */
+const struct resource_type *transfer_type_of(const struct schema_set *set, const json_t *line);
 
 #endif

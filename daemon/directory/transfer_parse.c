@@ -189,8 +189,8 @@ header_fill(struct parser *p, const json_t *body, struct item *item, struct reco
 
 /* ---- One line ---- */
 
-static const struct resource_type *
-type_of(const struct schema_set *set, const json_t *body)
+const struct resource_type *
+transfer_type_of(const struct schema_set *set, const json_t *body)
 {
 	json_t *schemas = json_member(body, "schemas"), *urn;
 	size_t i;
@@ -267,7 +267,7 @@ line_parse(struct import *im, struct parser *p, struct chunk *chunk, struct slic
 
 	if ((rc = json_read(p->arena, line, &body, err)) != RC_OK)
 		return rc;
-	if ((header.type = type_of(im->options.schema, body)) == NULL)
+	if ((header.type = transfer_type_of(im->options.schema, body)) == NULL)
 		return fail(
 			err, RC_INVALID_VALUE, "schemas", "the line is neither a User nor a Group");
 	item->type = header.type->code;

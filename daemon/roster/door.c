@@ -31,6 +31,11 @@ static const struct {
 	[ASK_PERMISSIONS_OF] = { permissions_of_run, NEEDS_ORG },
 	[ASK_WHO_CAN] = { who_can_run, NEEDS_ORG },
 	[ASK_ORGS_OF] = { orgs_of_run, NEEDS_HELLO },
+	[ASK_SYNC_BEGIN] = { sync_begin_run, NEEDS_ORG },
+	[ASK_SYNC_RECORDS] = { sync_records_run, NEEDS_ORG },
+	[ASK_SYNC_PLAN] = { sync_plan_run, NEEDS_ORG },
+	[ASK_SYNC_COMMIT] = { sync_commit_run, NEEDS_ORG },
+	[ASK_SYNC_ABORT] = { sync_abort_run, NEEDS_ORG },
 };
 
 /* ---- Answers ---- */
@@ -164,6 +169,7 @@ on_close(void *data)
 {
 	struct peer *p = data;
 
+	sync_forget(p);
 	explicit_bzero(p, sizeof(*p));
 	free(p);
 }
@@ -242,8 +248,8 @@ enum rc
 roster_new(const struct roster_options *options, struct roster **out, struct err *err)
 {
 	struct roster *r = calloc(1, sizeof(*r));
+	enum rc rc;
 
-	(void)err;
 	if (r == NULL || (r->workers = calloc(options->workers, sizeof(*r->workers))) == NULL)
 		abort();
 	r->options = *options;
@@ -257,8 +263,20 @@ roster_new(const struct roster_options *options, struct roster **out, struct err
 		projection_default(options->schema->types[i], &r->by_default[options->schema->types[i]->code]);
 	r->waker = waker_new(options->workers);
 	store_on_commit(options->store, on_commit, r);
-	*out = r;
-	return RC_OK;
+	if ((rc = pool_new(options->workers, &r->pool, err)) != RC_OK)
+		roster_free(r);
+	else
+		*out = r;
+	return rc;
+}
+
+void
+roster_stop(struct roster *r)
+{
+	if (r == NULL)
+		return;
+	pool_free(r->pool);
+	r->pool = NULL;
 }
 
 void
@@ -266,6 +284,7 @@ roster_free(struct roster *r)
 {
 	if (r == NULL)
 		return;
+	roster_stop(r);
 	store_on_commit(r->options.store, NULL, NULL);
 	waker_free(r->waker);
 	for (unsigned i = 0; i < r->options.workers; i++) {

@@ -39,6 +39,7 @@ identify(struct message *m, enum caller_kind *kind, struct err *err)
 		return fail(err, RC_BAD_REQUEST, "version", "this server speaks version %d", ROSTER_VERSION);
 	if ((rc = message_read(m, err)) != RC_OK || (rc = read_token(m, err)) != RC_OK)
 		return rc;
+	sync_forget(p); /* it was begun with other rights */
 	p->entry = (struct peer_entry){ .until = 0 };
 	return auth_identify(m->roster->options.auth, worker_index(session_worker(m->session)), m->worker->reader,
 		slice_of(p->authorization), m->worker->now, kind, p->org, err);

@@ -2,7 +2,10 @@
 #ifndef DAEMON_ROSTER_MESSAGE_H
 #define DAEMON_ROSTER_MESSAGE_H
 
+#include <stdatomic.h>
+
 #include "daemon/directory/check.h"
+#include "daemon/pool.h"
 #include "daemon/directory/recall.h"
 #include "daemon/roster/roster.h"
 #include "protocol/roster.h"
@@ -23,6 +26,8 @@ struct roster {
 	struct waker *waker;
 	struct projection by_default[TYPE_COUNT]; /* what resources show when nothing is asked for */
 	struct roster_worker *workers;
+	struct pool *pool; /* for what takes longer than a turn: parsing, planning */
+	_Atomic unsigned syncs; /* open */
 };
 
 /* Who a session is, and what was found out about it and an org. That holds while nothing was committed, or nothing that could
@@ -47,6 +52,7 @@ struct peer {
 	char authorization[TOKEN_TEXT + 8]; /* "Bearer rst_…" */
 	char org[ORG_KEY_MAX + 1]; /* the one that the token opens; "": several, or none yet */
 	struct peer_entry entry;   /* of the org that was asked about last */
+	struct peer_sync *sync;    /* NULL: none is open */
 };
 
 struct message {
@@ -84,6 +90,9 @@ verb_run batch_run;                                              /* batch.c: of 
 verb_run watch_run;                                              /* watch.c */
 verb_run groups_of_run, members_of_run, permissions_of_run, who_can_run; /* lists.c */
 verb_run orgs_of_run;                                            /* orgs.c */
+verb_run sync_begin_run, sync_records_run, sync_plan_run, sync_commit_run, sync_abort_run; /* sync.c */
+/* Forgets the sync that is open, if one is. */
+void sync_forget(struct peer *p);
 
 /* ---- Within a message ---- */
 

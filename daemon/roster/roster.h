@@ -28,6 +28,9 @@ struct roster_options {
 
 /* Everything in options must outlive it. */
 enum rc roster_new(const struct roster_options *options, struct roster **out, struct err *err) MUSTCHECK;
+/* After the sessions are gone: ends its threads, when they have finished what they do. The committer must still run. NULL is
+ * fine. */
+void roster_stop(struct roster *r);
 /* After the committer was freed and the server's workers are gone. NULL is fine. */
 void roster_free(struct roster *r);
 

@@ -746,6 +746,11 @@ def _(s):
     over_the_wire(s, "watch", part=True)
 
 
+@drives("sync")
+def _(s):
+    over_the_wire(s, "sync-begin")
+
+
 # ---- The walk ----
 
 def scene(test, org, role):
