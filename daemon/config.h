@@ -44,6 +44,7 @@ struct config {
 	uint64_t guard_users, guard_members;         /* never stops before so many were removed */
 	uint64_t guard_window;                       /* seconds */
 	uint64_t token_lifetime, token_lifetime_max; /* days; 0: no end */
+	uint64_t journal_keep_days, journal_keep_size; /* days, bytes an org; 0: for ever */
 	uint64_t rate_address, rate_address_burst; /* of one address without a token */
 	char **models;         /* files of role models, beside those that ship */
 	char **reserved_names; /* no org's key, no person's username */

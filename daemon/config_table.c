@@ -53,6 +53,7 @@ const struct setting_group config_groups[] = {
 	{ "", "General" },
 	{ "tls", "TLS, for https listeners" },
 	{ "store", "The store" },
+	{ "journal", "How much is kept of what happened (audit log, watch)" },
 	{ "limits", "What one client may use" },
 	{ "rate", "Request rates, answered with 429 and Retry-After above" },
 	{ "scim", "Answers and bulk requests" },
@@ -115,6 +116,18 @@ const struct setting config_settings[] = {
 		"Address space of the store to begin with; it doubles by itself when it is full."),
 	SIZE("store.map_limit", map_limit, MIB(16), TIB(64), TIB(1),
 		"The store grows to this size; then writes are refused with 507."),
+
+	NUMBER("journal.keep_days", journal_keep_days, 0, 36500, 0, "days", true,
+		"Entries of an org's journal that are older go: with them the audit log of that time, and a watch that was "
+		"away for longer begins anew. 0: all are kept."),
+	{ .name = "journal.keep_size",
+		.kind = SETTING_SIZE,
+		.offset = AT(journal_keep_size),
+		.max = TIB(64),
+		.unit = "bytes",
+		.reloadable = true,
+		.help = "Of an org's journal as much as fits into this is kept, and the newest entry in any case; the oldest go "
+			"first. 0: all is kept." },
 
 	NUMBER("limits.connections", max_connections, 1, 1000000, 10000, "connections", false,
 		"Open connections in all; above that new ones are closed at once."),

@@ -10,6 +10,7 @@ libstore_a_SOURCES = \
 	daemon/store/store.c daemon/store/store.h \
 	daemon/store/store_private.h \
 	daemon/store/store_record.c \
+	daemon/store/trim.c \
 	daemon/store/txn.c \
 	daemon/store/verify.c
 
@@ -132,6 +133,7 @@ libdaemon_a_SOURCES = \
 	daemon/pool.c daemon/pool.h \
 	daemon/rate.c daemon/rate.h \
 	daemon/respond.c \
+	daemon/retention.c daemon/retention.h \
 	daemon/roster/ask.c \
 	daemon/roster/batch.c \
 	daemon/roster/message.h \

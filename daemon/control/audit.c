@@ -230,10 +230,10 @@ command_audit_export(struct call *c, struct err *err)
 	if (rc == RC_OK && (rc = call_text(c, "after", false, &after, err)) == RC_OK) {
 		r.walk.forward = true;
 		r.walk.last = orgtx_stat(r.walk.o)->revision;
-		r.walk.next = audit_oldest();
+		r.walk.next = audit_oldest(r.walk.o);
 		if (after.len > 0 && !audit_after(r.walk.o, after, &r.walk.next))
 			rc = fail(err, RC_INVALID_VALUE, "after",
-				"after is the id of the last event that was had, such as 12-0; there is no such event");
+				"after is the id of the last event that was had, such as 12-0; there is no such event (any more)");
 		else
 			rc = reading_run(&r, export_full, export_send, err);
 	}
@@ -342,7 +342,9 @@ command_audit_verify(struct call *c, struct err *err)
 		call_part(c, json_pack("{s:s, s:I}", "problem", check.text, "revision", (json_int_t)check.fault_revision));
 	if (rc == RC_OK) {
 		c->result = json_object();
-		(void)json_object_set_new(c->result, "entries", json_integer((json_int_t)check.revision));
+		(void)json_object_set_new(c->result, "entries", json_integer((json_int_t)(check.revision - check.trimmed)));
+		if (check.trimmed > 0)
+			(void)json_object_set_new(c->result, "trimmed", json_integer((json_int_t)check.trimmed));
 		if (check.fault == JOURNAL_SOUND)
 			(void)json_object_set_new(c->result, "anchor", anchor_json(check.revision, check.hash));
 		(void)json_object_set_new(c->result, "problems", json_integer(check.fault != JOURNAL_SOUND));

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "daemon/control/call.h"
+#include "daemon/retention.h"
 
 #include "base/banned.h"
 
@@ -177,6 +178,8 @@ care_main(void *arg)
 {
 	struct control *c = arg;
 	struct txn *reader = reader_new(c->options.store);
+	struct retention *retention =
+		retention_new(c->options.store, c->options.committer, c->options.config, &c->stopping);
 	uint64_t seen = store_departures(c->options.store);
 	int64_t next = look_at_orgs(c, reader, true);
 
@@ -185,9 +188,11 @@ care_main(void *arg)
 			seen = store_departures(c->options.store);
 			next = look_at_orgs(c, reader, false);
 		}
+		retention_turn(retention);
 		for (int i = 0; i < 10 && !c->stopping; i++)
 			(void)usleep(100000);
 	}
+	retention_free(retention);
 	reader_free(reader);
 	return NULL;
 }

@@ -87,6 +87,8 @@ command_verify(struct call *c, struct err *err)
 	json_put(c->result, "edges", found.edges);
 	json_put(c->result, "indexEntries", found.index_entries);
 	json_put(c->result, "journalEntries", found.journal_entries);
+	if (found.journal_trimmed > 0)
+		json_put(c->result, "journalTrimmed", found.journal_trimmed);
 	json_put(c->result, "problems", found.problems);
 	return RC_OK;
 }

@@ -40,9 +40,9 @@ audit_newest(struct orgtx *o)
 }
 
 struct audit_position
-audit_oldest(void)
+audit_oldest(struct orgtx *o)
 {
-	return (struct audit_position){ .revision = 1 };
+	return (struct audit_position){ .revision = orgtx_stat(o)->trimmed + 1 };
 }
 
 static bool
@@ -307,6 +307,7 @@ put_change(struct audit_walk *w, struct node *root, const struct about *x)
 	const struct resource_type *type = schema_type(w->d->schema, row_type(x->c->row));
 	struct slice name = type != NULL ? type->name : SLICE("Resource");
 	struct node *target = node_new(w->scratch, w->at->target, NODE_OBJECT);
+	struct uuid id;
 
 	put_text(w, root, w->at->action,
 		x->e->actor.action != NULL
@@ -318,24 +319,27 @@ put_change(struct audit_walk *w, struct node *root, const struct about *x)
 	if (x->target != NULL) {
 		put_text(w, target, w->at->target_value, id_text(w, &x->target->id));
 		put_text(w, target, w->at->target_display, name_of(w, x->target));
-	}
+	} else if (row_id(w->o, x->c->row, &id))
+		put_text(w, target, w->at->target_value, id_text(w, &id));
 	node_insert(root, target);
 }
 
-/* false: nothing that could be told. */
+/* false: nothing that could be told. What a resource was before is unknown when the entry that told it is not kept any more: then all that it is
+ * now is told. */
 static bool
 put_values(struct audit_walk *w, struct node *root, const struct about *x)
 {
 	struct slice none = { NULL, 0 }, id;
+	struct uuid member;
 	bool differs = true;
 
 	w->list = NULL;
 	w->budget -= w->budget < COST_VALUES ? w->budget : COST_VALUES;
 	if (x->c->kind == CHANGE_EDGE_ADD || x->c->kind == CHANGE_EDGE_REMOVE) {
-		id = x->has_member ? id_text(w, &x->member.id) : SLICE("unknown");
+		id = row_id(w->o, x->c->member, &member) ? id_text(w, &member) : SLICE("unknown");
 		audit_add(w, SLICE("members"), x->c->kind == CHANGE_EDGE_ADD ? none : id,
 			x->c->kind == CHANGE_EDGE_ADD ? id : none, x->has_member ? name_of(w, &x->member) : none, false);
-	} else if (x->c->kind == CHANGE_CREATE || x->has_was) {
+	} else if (x->has_was || x->has_now) {
 		differs = audit_compare(w, x->has_was ? &x->was : NULL, x->has_now ? &x->now : NULL);
 	}
 	if (w->list != NULL)
@@ -458,7 +462,7 @@ next_change(struct audit_walk *w, const struct journal_entry *e, struct change *
 static bool
 at_end(const struct audit_walk *w)
 {
-	return w->forward ? w->next.revision > w->last : w->next.revision == 0;
+	return w->forward ? w->next.revision > w->last : w->next.revision <= orgtx_stat(w->o)->trimmed;
 }
 
 enum audit_step

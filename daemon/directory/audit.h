@@ -44,7 +44,7 @@ struct audit_walk {
 
 /* The first position of a walk backwards, or of one forward. */
 struct audit_position audit_newest(struct orgtx *o);
-struct audit_position audit_oldest(void);
+struct audit_position audit_oldest(struct orgtx *o);
 /* Behind the event with that id; false when it is no id of an event that is there. */
 bool audit_after(struct orgtx *o, struct slice id, struct audit_position *out);
 

@@ -401,9 +401,9 @@ begin_export(struct audit_export *x, struct err *err)
 	x->subject = own_arena(rq);
 	x->walk.forward = true;
 	x->walk.last = orgtx_stat(o)->revision;
-	x->walk.next = audit_oldest();
+	x->walk.next = audit_oldest(o);
 	if (resumed && !audit_after(o, after, &x->walk.next))
-		return fail(err, RC_INVALID_VALUE, "after", "is the id of the last AuditEvent that was had; there is no \"%.*s\"",
+		return fail(err, RC_INVALID_VALUE, "after", "is the id of the last AuditEvent that was had; there is no \"%.*s\" (any more)",
 			SLICE_ARG(slice_clip(after, 100)));
 	return RC_OK;
 }

@@ -425,11 +425,14 @@ journal_deletes(struct orgtx *o, uint64_t revision, uint64_t row, struct slice *
 	struct change c = { 0 };
 	const char *end;
 
+	*packed = (struct slice){ NULL, 0 };
 	if (!entry_bytes(o, revision, &bytes) || !decode(bytes, revision, &e, &index))
 		return false;
 	end = e.changes.p + e.changes.len;
-	return (index.len > 0 ? find_indexed(&e, index, row, end, &c) : find_walking(&e, row, end, &c)) &&
-	       c.kind == CHANGE_DELETE && journal_old(o, &e, &c, packed);
+	if (!(index.len > 0 ? find_indexed(&e, index, row, end, &c) : find_walking(&e, row, end, &c)) ||
+		c.kind != CHANGE_DELETE)
+		return false;
+	return journal_old(o, &e, &c, packed) || c.was <= orgtx_stat_load(o)->trimmed;
 }
 
 /* ---- Doing it again ---- */
@@ -515,7 +518,7 @@ fault_of_link(struct orgtx *o, struct journal_check *c, struct slice bytes)
 		known = memcmp(o->stat.head, hash, JOURNAL_HASH) == 0;
 	else
 		known = entry_bytes(o, revision + 1, &next) && journal_follows(next, hash);
-	if (known && c->revision > 0)
+	if (known && c->revision > c->trimmed)
 		return fault(c, JOURNAL_ALTERED, c->revision, "was altered: the one behind it followed another");
 	return fault(c, JOURNAL_ALTERED, revision, "was altered: it does not follow from the one before it");
 }
@@ -540,6 +543,22 @@ check_end(struct orgtx *o, struct journal_check *c)
 	return true;
 }
 
+/* Begins, or goes on when more was trimmed meanwhile, behind what is not kept. */
+static bool
+skip_trimmed(const struct org_stat *stat, struct journal_check *c)
+{
+	bool unseen = c->revision < c->anchor_revision;
+
+	c->trimmed = c->revision = stat->trimmed;
+	memcpy(c->hash, stat->trimmed_hash, JOURNAL_HASH);
+	if (!unseen || c->anchor_revision > c->revision)
+		return true;
+	if (c->anchor_revision < c->revision)
+		return fault(c, JOURNAL_TRIMMED, c->anchor_revision, "is not kept any more: its anchor can't be compared");
+	return memcmp(c->hash, c->anchor, JOURNAL_HASH) == 0 ||
+	       fault(c, JOURNAL_ALTERED, c->revision, "or one before it was altered: it is not the one of the anchor");
+}
+
 bool
 journal_verify(struct orgtx *o, struct journal_check *c)
 {
@@ -547,6 +566,8 @@ journal_verify(struct orgtx *o, struct journal_check *c)
 	size_t looked = 0;
 	struct slice bytes;
 
+	if (c->revision < stat->trimmed && !skip_trimmed(stat, c))
+		return false;
 	if (stat->revision < c->revision)
 		return fault(c, JOURNAL_CUT, stat->revision + 1, "was cut off, and all behind it");
 	while (looked < VERIFY_BYTES && c->revision < stat->revision && o->t->rc == 0) {

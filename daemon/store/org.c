@@ -427,6 +427,12 @@ org_stat_decode(struct slice value, struct org_stat *out)
 		if (i < TYPE_COUNT)
 			out->rows[i] = rows;
 	}
+	if (r.left > 0) {
+		out->trimmed = rd_le(&r, 8);
+		head = rd_bytes(&r, JOURNAL_HASH);
+		if (!r.bad)
+			memcpy(out->trimmed_hash, head.p, JOURNAL_HASH);
+	}
 	return !r.bad && r.left == 0;
 }
 
@@ -447,6 +453,10 @@ orgtx_put_stat(struct txn *t, uint32_t org, const struct org_stat *stat)
 	wr_le(&b, TYPE_COUNT, 1);
 	for (int i = 0; i < TYPE_COUNT; i++)
 		wr_le(&b, stat->rows[i], 8);
+	if (stat->trimmed > 0) {
+		wr_le(&b, stat->trimmed, 8);
+		buf_put(&b, stat->trimmed_hash, JOURNAL_HASH);
+	}
 	txn_put(t, TAB_STAT, key, sizeof(key), b.p, b.len);
 	buf_release(&b);
 }

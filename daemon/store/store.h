@@ -146,6 +146,8 @@ struct org_stat {
 	uint64_t edges;
 	uint32_t next_connection, next_token; /* numbers are not given twice */
 	uint8_t head[JOURNAL_HASH]; /* hash of the newest journal entry; zeros: none */
+	uint64_t trimmed; /* revision of the last entry that journal_trim() took away; 0: none */
+	uint8_t trimmed_hash[JOURNAL_HASH]; /* its */
 };
 
 bool org_by_key(struct txn *t, struct slice key, struct org *out);
@@ -302,7 +304,7 @@ bool row_by_id(struct orgtx *o, const struct uuid *id, uint64_t *row);
 bool record_get(struct orgtx *o, uint64_t row, struct record *out);
 /* The id of a record that is there, or was. */
 bool row_id(struct orgtx *o, uint64_t row, struct uuid *id);
-/* What a deleted record was at last, from the journal: borrowed. */
+/* What a deleted record was at last, from the journal: borrowed. false, too, when the journal no longer has it. */
 bool record_gone(struct orgtx *o, uint64_t row, struct record *out);
 
 /* ---- Changes of one org: each between change_begin() and change_end(), which writes the journal entry ---- */
@@ -403,13 +405,26 @@ bool journal_get(struct orgtx *o, uint64_t revision, struct journal_entry *out);
 /* The first revision that it has; 0: none. */
 uint64_t journal_oldest(struct orgtx *o);
 bool journal_next_change(struct slice *changes, struct change *out, bool *bad);
-/* The packed record that a replace or delete of this entry found; borrowed. false: the journal does not have it. */
+/* The packed record that a replace or delete of this entry found; borrowed. false: the journal does not have it (any more). */
 bool journal_old(struct orgtx *o, const struct journal_entry *entry, const struct change *change, struct slice *packed);
 /* Does what the entry says to an org that stands at the revision before it, journal included: all that is needed to
  * reproduce the state. CONFLICT when the org stands elsewhere, or came there by another journal. */
 enum rc journal_apply(struct orgtx *o, const struct journal_entry *entry, struct err *err) MUSTCHECK;
 
-/* Whether a journal is what it was: each entry there, none altered, the end where the org stands. With an anchor (a revision and the
+/* Takes a journal's oldest entries away, up to a revision; the newest one stays in any case. What is deleted, and was by one of them, is
+ * forgotten with it. */
+struct journal_trim {
+	uint64_t upto;
+	/* How far it has come. Zero to begin. */
+	uint64_t entries; /* that went */
+	size_t at;        /* how far the oldest one that is left was looked through */
+};
+
+/* limit: entries and changes that one call looks at; 20,000 keep other writers waiting for some 10 ms. Call it in one transaction after
+ * another until it is true: nothing is left to do. */
+bool journal_trim(struct orgtx *o, struct journal_trim *trim, size_t limit);
+
+/* Whether a journal is what it was, from the oldest entry that is kept: each entry there, none altered, the end where the org stands. With an anchor (a revision and the
  * head's hash at that time, kept elsewhere) also whether all up to there is what it was then: against who rewrites the whole chain, only an
  * anchor helps. */
 enum journal_fault {
@@ -418,12 +433,14 @@ enum journal_fault {
 	JOURNAL_ALTERED, /* it is not the one that the next one followed */
 	JOURNAL_CUT,     /* the journal ends before it */
 	JOURNAL_BEYOND,  /* it comes after the end that the org knows */
+	JOURNAL_TRIMMED, /* the anchor is of an entry that is not kept any more: nothing can be said of it */
 };
 
 struct journal_check {
 	uint64_t anchor_revision; /* 0: no anchor */
 	uint8_t anchor[JOURNAL_HASH];
 	/* What was found so far. Zero to begin. */
+	uint64_t trimmed;            /* of the last entry that is not kept */
 	uint64_t revision;           /* of the last entry that was looked at */
 	uint8_t hash[JOURNAL_HASH];  /* its */
 	bool done;
@@ -446,6 +463,7 @@ struct store_progress {
 
 struct verify_result {
 	uint64_t orgs, records, edges, index_entries, journal_entries, problems;
+	uint64_t journal_trimmed; /* entries that are not kept any more */
 };
 
 /* Walks every record, edge, index entry and counter, both ways, in one read transaction. */

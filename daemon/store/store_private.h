@@ -224,7 +224,7 @@ bool record_is_active(const struct store *s, const struct record *r);
 void change_note_record(struct orgtx *o, enum change_kind kind, uint64_t row, uint64_t was, struct slice packed);
 void change_note_edge(struct orgtx *o, enum change_kind kind, uint64_t group, uint64_t member);
 bool journal_decode(struct slice value, uint64_t revision, struct journal_entry *out);
-/* Whether an entry deletes a row; then what it was, as the journal has it. */
+/* Whether an entry deletes a row; then what it was (p NULL: the entry that had it was trimmed). */
 bool journal_deletes(struct orgtx *o, uint64_t revision, uint64_t row, struct slice *packed);
 /* All bytes of an entry. */
 void journal_hash(struct txn *t, struct slice bytes, uint8_t out[JOURNAL_HASH]);

@@ -57,6 +57,7 @@ record_gone(struct orgtx *o, uint64_t row, struct record *out)
 	MDB_val value;
 
 	return gone_get(o, row, &value) && journal_deletes(o, get_be64(value.mv_data), row, &packed) &&
+	       packed.p != NULL &&
 	       txn_ok(o->t, record_parse(o->t->s->schema, packed, out) ? 0 : MDB_CORRUPTED);
 }
 

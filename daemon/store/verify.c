@@ -482,6 +482,7 @@ has_entries(struct verify *v, uint32_t org)
 static void
 verify_org(struct verify *v)
 {
+	const struct org_stat *stat;
 	uint8_t key[KEY_ORG];
 	uint64_t problems;
 	MDB_val value;
@@ -496,8 +497,11 @@ verify_org(struct verify *v)
 			return;
 		problem(v, "the org has no counters");
 	}
-	(void)orgtx_stat(v->o);
+	stat = orgtx_stat(v->o);
 	forgive(v);
+	v->seen.revision = stat->trimmed;
+	memcpy(v->seen.head, stat->trimmed_hash, JOURNAL_HASH);
+	v->result->journal_trimmed += stat->trimmed;
 	verify_records(v);
 	verify_ids(v);
 	verify_index(v, false);

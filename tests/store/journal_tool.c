@@ -5,6 +5,8 @@
  *   journal_tool DIRECTORY drop ORG REVISION          takes an entry out
  *   journal_tool DIRECTORY cut ORG REVISION           takes it and all behind it out, and makes the org believe it
  *   journal_tool DIRECTORY rewrite ORG REVISION BYTE  alters it, and makes all hashes behind it right again
+ *   journal_tool DIRECTORY age ORG REVISION DAYS      makes all entries up to it that many days older, and all hashes right again
+ *   journal_tool DIRECTORY size ORG                   prints the bytes of all entries
  *   journal_tool DIRECTORY operator SECRET            makes this text the token of an operator */
 #include <inttypes.h>
 #include <openssl/sha.h>
@@ -83,6 +85,34 @@ relink(struct txn *t, const struct job *j, uint64_t from, uint64_t last)
 }
 
 static void
+make_older(struct txn *t, const struct job *j)
+{
+	enum { TIME_AT = JOURNAL_HASH + 1 + 1 + 1 + 1 + 4 + 4 };
+	uint64_t first = journal_oldest(orgtx_open(t, j->org));
+
+	for (uint64_t r = first; r <= j->revision; r++) {
+		struct slice bytes = entry(t, j, r);
+		uint64_t ticks;
+
+		memcpy(&ticks, bytes.p + TIME_AT, sizeof(ticks));
+		ticks = htole64(le64toh(ticks) - j->byte * UINT64_C(864000000000));
+		memcpy((char *)(uintptr_t)bytes.p + TIME_AT, &ticks, sizeof(ticks));
+		put_entry(t, j, r, bytes);
+	}
+	relink(t, j, first, orgtx_stat(orgtx_open(t, j->org))->revision);
+}
+
+static size_t
+size_of(struct txn *t, const struct job *j, uint64_t last)
+{
+	size_t size = 0;
+
+	for (uint64_t r = journal_oldest(orgtx_open(t, j->org)); r <= last; r++)
+		size += entry(t, j, r).len;
+	return size;
+}
+
+static void
 operator_token(struct txn *t, struct slice text)
 {
 	struct token token = { .kind = TOKEN_OPERATOR, .org = ORG_PLATFORM };
@@ -120,6 +150,10 @@ run(struct txn *t, void *arg, struct err *err)
 	} else if (slice_eq(what, SLICE("rewrite"))) {
 		alter(t, j);
 		relink(t, j, j->revision, last);
+	} else if (slice_eq(what, SLICE("size"))) {
+		(void)printf("%zu\n", size_of(t, j, last));
+	} else if (slice_eq(what, SLICE("age"))) {
+		make_older(t, j);
 	} else {
 		return fail(err, RC_INVALID_VALUE, "", "what is \"%s\"?", j->argv[2]);
 	}

@@ -673,6 +673,160 @@ a_backup_keeps_the_chain(void **state)
 	fixture_dir_remove(other);
 }
 
+/* ---- A journal whose beginning is not kept ---- */
+
+struct trim_run {
+	uint32_t org;
+	struct journal_trim trim;
+	size_t limit;
+	bool ended;
+};
+
+static enum rc
+run_trim(struct txn *t, void *arg, struct err *err)
+{
+	struct trim_run *x = arg;
+
+	(void)err;
+	x->ended = journal_trim(orgtx_open(t, x->org), &x->trim, x->limit);
+	return txn_rc(t);
+}
+
+/* In steps of `limit`; nothing is wrong after any of them. Returns the steps. */
+static int
+trim_to(struct store *s, uint32_t org, uint64_t upto, size_t limit)
+{
+	struct trim_run x = { .org = org, .trim.upto = upto, .limit = limit };
+	struct err err = ERR_INIT;
+	int steps = 0;
+
+	for (; !x.ended; steps++) {
+		assert_int_equal(store_write(s, run_trim, &x, &err), RC_OK);
+		assert_int_equal(problems_of(s), 0);
+	}
+	return steps;
+}
+
+static enum journal_fault
+fault_with(struct store *s, uint32_t org, uint64_t revision, const uint8_t hash[JOURNAL_HASH], uint64_t trimmed)
+{
+	struct journal_check c = { .anchor_revision = revision };
+
+	memcpy(c.anchor, hash, JOURNAL_HASH);
+	check_journal(s, org, &c);
+	assert_int_equal(c.trimmed, trimmed);
+	return c.fault;
+}
+
+static void
+check_trimmed(struct orgtx *o, const struct scene *s)
+{
+	struct slice rest, old;
+	struct journal_entry e;
+	struct change c;
+	struct uuid id;
+	struct record r;
+	bool bad = false;
+
+	assert_int_equal(journal_oldest(o), 4);
+	assert_false(journal_get(o, 3, &e));
+	/* What the user was is not known any more, who it was is. */
+	assert_true(journal_get(o, 7, &e));
+	rest = e.changes;
+	assert_true(journal_next_change(&rest, &c, &bad) && journal_next_change(&rest, &c, &bad));
+	assert_int_equal(c.kind, CHANGE_DELETE);
+	assert_false(journal_old(o, &e, &c, &old));
+	assert_false(record_gone(o, s->user, &r));
+	assert_true(row_id(o, s->user, &id));
+	assert_memory_equal(id.bytes, fixture_id(1).bytes, UUID_SIZE);
+	assert_true(record_gone(o, s->many[9], &r));
+	assert_int_equal(txn_rc(orgtx_txn(o)), RC_OK);
+}
+
+static void
+check_trimmed_to_the_last(struct orgtx *o, const struct scene *s)
+{
+	struct uuid id;
+	struct record r;
+
+	assert_int_equal(journal_oldest(o), ENTRIES);
+	assert_int_equal(orgtx_stat(o)->trimmed, ENTRIES - 1);
+	assert_false(row_id(o, s->user, &id)); /* forgotten with the entry that deleted it */
+	assert_true(row_id(o, s->many[9], &id));
+	assert_false(record_gone(o, s->many[9], &r));
+	assert_true(row_id(o, s->many[8], &id));
+	assert_int_equal(txn_rc(orgtx_txn(o)), RC_OK);
+}
+
+static void
+with_reader(struct store *s, const struct scene *scene, void (*check)(struct orgtx *o, const struct scene *s))
+{
+	struct txn *t = reader_new(s);
+	struct err err = ERR_INIT;
+
+	assert_int_equal(reader_begin(t, &err), RC_OK);
+	check(orgtx_open(t, scene->org), scene);
+	reader_free(t);
+}
+
+static enum rc
+write_on(struct txn *t, void *arg, struct err *err)
+{
+	const struct scene *s = arg;
+	struct orgtx *o = orgtx_open(t, s->org);
+	struct buf b = BUF_INIT;
+
+	(void)err;
+	record_replace(o, s->many[8], user(&b, 108, change_begin(o, &actor), "later"));
+	change_end(o);
+	buf_release(&b);
+	return txn_rc(t);
+}
+
+static void
+trim_on(uint32_t org)
+{
+	char *dir = fixture_dir();
+	struct store *s = fixture_open(dir, MAP, MAP);
+	struct scene scene = { .org = org };
+	uint8_t second[JOURNAL_HASH], third[JOURNAL_HASH], fifth[JOURNAL_HASH];
+	struct job job = { NULL, org };
+	struct err err = ERR_INIT;
+
+	assert_int_equal(store_write(s, make_scene, &scene, &err), RC_OK);
+	hash_of(s, org, 2, second);
+	hash_of(s, org, 3, third);
+	hash_of(s, org, 5, fifth);
+	assert_int_equal(trim_to(s, org, 0, 1), 1);
+	assert_true(trim_to(s, org, 3, 2) > 1);
+	with_reader(s, &scene, check_trimmed);
+	assert_int_equal(fault_with(s, org, 0, second, 3), JOURNAL_SOUND);
+	assert_int_equal(fault_with(s, org, 5, fifth, 3), JOURNAL_SOUND);
+	assert_int_equal(fault_with(s, org, 5, third, 3), JOURNAL_ALTERED);
+	assert_int_equal(fault_with(s, org, 3, third, 3), JOURNAL_SOUND);
+	assert_int_equal(fault_with(s, org, 3, second, 3), JOURNAL_ALTERED);
+	assert_int_equal(fault_with(s, org, 2, second, 3), JOURNAL_TRIMMED);
+	assert_true(trim_to(s, org, 1000, 50) > 4);
+	with_reader(s, &scene, check_trimmed_to_the_last);
+	assert_int_equal(store_write(s, write_on, &scene, &err), RC_OK);
+	assert_int_equal(problems_of(s), 0);
+	/* An entry less than there should be is seen all the same. */
+	job.damage = missing_last;
+	assert_int_equal(store_write(s, run_damage, &job, &err), RC_OK);
+	assert_int_equal(fault_with(s, org, 0, second, ENTRIES - 1), JOURNAL_MISSING);
+	assert_true(problems_of(s) > 0);
+	store_close(s);
+	fixture_dir_remove(dir);
+}
+
+static void
+a_trimmed_journal_is_sound(void **state)
+{
+	(void)state;
+	trim_on(1);
+	trim_on(ORG_PLATFORM);
+}
+
 int
 main(void)
 {
@@ -683,6 +837,7 @@ main(void)
 		cmocka_unit_test(entries_say_what_was),
 		cmocka_unit_test(the_journal_makes_the_same_store_again),
 		cmocka_unit_test(a_backup_keeps_the_chain),
+		cmocka_unit_test(a_trimmed_journal_is_sound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
