@@ -15,12 +15,13 @@ from .numbers import CHECK_YES, MEMBER_YES
 from .sync import Sync
 from .watch import RECORDS, Watch
 from .words import (Check, Decision, Decisions, Entry, GroupLike, IsMember, Membership, Owner, Pairs, Permission, Record,
-                    ScopeLike, SubjectLike, Written, check_fields, encode_request, given, group_fields, json_bytes,
+                    ScopeLike, Subject, SubjectLike, Written, check_fields, encode_request, given, group_fields, json_bytes,
                     member_fields, scope_fields, subject_fields)
 
 T = TypeVar("T")
 PAGE = 2000        # items of a list that are asked for at once
 RECORD_PAGE = 200  # the same of whole resources
+SYNC_TIMEOUT = 300.0  # seconds for each answer of a sync: a plan of millions takes its time
 OVERHEAD = 16384   # bytes of a batch beside its items, at most: what is said once for all of them
 
 
@@ -257,10 +258,11 @@ class Client:
         return self._list("who-can", given(permission=permission) + scope_fields(scope) + given(names=names), Entry.of,
                           limit, cursor, org, revision, timeout)
 
-    def orgs_of(self, person: Optional[SubjectLike] = None, *, limit: Optional[int] = None,
+    def orgs_of(self, person: Optional[Union[uuid.UUID, str]] = None, *, limit: Optional[int] = None,
                 cursor: Optional[bytes] = None, timeout: Optional[float] = None) -> Listing[Membership]:
-        """The organisations of a person, by id or Subject(name=...); absent: one's own."""
-        return self._pages("orgs-of", subject_fields(person), lambda item, _: Membership.of(item), PAGE, limit, cursor,
+        """The organisations of a person, by id or userName; absent: one's own."""
+        fields = subject_fields(Subject(name=person) if isinstance(person, str) else person)
+        return self._pages("orgs-of", fields, lambda item, _: Membership.of(item), PAGE, limit, cursor,
                            timeout)
 
     def _list(self, type: str, fields: Pairs, item: Callable[[Answer], T], limit: Optional[int],
@@ -307,10 +309,10 @@ class Client:
     # -- Sync and watch, each on a connection of its own --
 
     def sync(self, *, connection: Optional[str] = None, match: Optional[str] = None, filter: Optional[str] = None,
-             groups: bool = False, org: Optional[str] = None, timeout: Optional[float] = None) -> Sync:
+             groups: bool = False, org: Optional[str] = None, timeout: float = SYNC_TIMEOUT) -> Sync:
         """The whole desired state, or that of the users whom filter takes: see Sync."""
         fields = given(org=self._org(org), connection=connection, match=match, filter=filter, groups=groups)
-        return Sync(self._options, fields, self.timeout if timeout is None else timeout)
+        return Sync(self._options, fields, timeout)
 
     def watch(self, from_revision: Optional[int] = None, *, view: int = RECORDS, groups: Iterable[uuid.UUID] = (),
               permission: Optional[str] = None, scope: Optional[ScopeLike] = None, heartbeat: Optional[float] = None,
