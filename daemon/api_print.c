@@ -84,39 +84,79 @@ put_schema(struct buf *out, const struct schema *schema)
 		put_attr(out, "", schema->attrs[i]);
 }
 
+/* ---- Operations ---- */
+
 static void
-put_operation(struct buf *out, const struct operation *op)
+put_perm(struct buf *out, uint16_t perm)
+{
+	if (perm == PERM_OPERATOR)
+		BUF_LIT(out, "operators of the platform only");
+	else if (perm == PERM_ANYONE)
+		BUF_LIT(out, "decided by who asks");
+	else if (perm != PERM_NOWHERE)
+		buf_printf(out, "`%.*s`", SLICE_ARG(permission_builtin[perm].name));
+}
+
+/* Which of the columns a type needs. */
+struct columns {
+	bool org, platform;
+};
+
+static struct columns
+columns_of(const struct resource_type *type)
+{
+	struct columns c = { false, false };
+
+	for (size_t i = 0; i < operation_count; i++) {
+		const struct operation *op = &operations[i];
+
+		if (op->type != type->code)
+			continue;
+		c.org = c.org || op->perm != PERM_NOWHERE;
+		c.platform = c.platform || op->person != PERSON_NOT || op->right != NULL;
+	}
+	return c;
+}
+
+static void
+put_operation(struct buf *out, const struct operation *op, struct columns c)
 {
 	static const char *const verbs[] = { [VERB_VIEW] = "view",
 		[VERB_CREATE] = "create",
 		[VERB_EDIT] = "edit",
 		[VERB_DELETE] = "delete",
 		[VERB_ACTION] = "`POST`" };
+	static const char *const persons[] = { [PERSON_NOT] = "", [PERSON_OWN] = "their own",
+		[PERSON_ANY] = "yes" };
 
 	buf_printf(out, "| %s", verbs[op->verb]);
 	if (op->part[0] != '\0')
 		buf_printf(out, op->verb == VERB_ACTION ? " `.%s`" : " `%s`", op->part);
-	if (op->perm == PERM_OPERATOR)
-		BUF_LIT(out, " | operators of the platform only |\n");
-	else if (op->perm == PERM_ANYONE)
-		BUF_LIT(out, " | decided by who asks |\n");
-	else
-		buf_printf(out, " | `%.*s` |\n", SLICE_ARG(permission_builtin[op->perm].name));
+	if (c.org) {
+		BUF_LIT(out, " | ");
+		put_perm(out, op->perm);
+	}
+	if (c.platform) {
+		buf_printf(out, " | %s | ", persons[op->person]);
+		if (op->right != NULL)
+			buf_printf(out, "`%s`", op->right);
+	}
+	BUF_LIT(out, " |\n");
 }
 
 static void
 put_operations(struct buf *out, const struct resource_type *type)
 {
-	bool any = false;
+	struct columns c = columns_of(type);
 
-	for (size_t i = 0; i < operation_count; i++) {
-		if (operations[i].type != type->code)
-			continue;
-		if (!any)
-			BUF_LIT(out, "\n| operation | permission |\n| --- | --- |\n");
-		any = true;
-		put_operation(out, &operations[i]);
-	}
+	if (!c.org && !c.platform)
+		return;
+	buf_printf(out, "\n| operation |%s%s\n| --- |%s%s\n", c.org ? " permission |" : "",
+		c.platform ? " a person, on the platform | a product, on the platform |" : "",
+		c.org ? " --- |" : "", c.platform ? " --- | --- |" : "");
+	for (size_t i = 0; i < operation_count; i++)
+		if (operations[i].type == type->code)
+			put_operation(out, &operations[i], c);
 }
 
 void

@@ -86,7 +86,7 @@ may_bring_in(const struct subject *by, uint64_t team, struct err *err)
 
 	if (by->all)
 		return RC_OK;
-	if ((rc = subject_require(by, PERM_TEAM_MEMBERS, team, false, err)) != RC_OK ||
+	if ((rc = operation_ask(by, TYPE_GROUP, VERB_EDIT, "members", team, err)) != RC_OK ||
 		(role != NULL && (rc = subject_may_give(by, role->path, team, err)) != RC_OK) ||
 		(rc = may_give_all_of(by, team, err)) != RC_OK)
 		return rc;

@@ -82,7 +82,7 @@ open_person(struct join *j, uint64_t person, struct err *err)
 
 	if (row_type(person) != TYPE_PERSON || !record_get(j->home.o, person, &r) ||
 		!record_bool(j->x.d->schema, &r, j->x.d->at.person_active, true))
-		return fail(err, RC_FORBIDDEN, "", "only a person can accept an invitation: with a personal token");
+		return fail(err, RC_FORBIDDEN, "", "only a person can do this (Invitation.accept), with a personal token");
 	j->person = person;
 	j->person_id = id_text(j->x.arena, &r.id);
 	j->person_root = deed_tree(&j->home, &r);
@@ -236,7 +236,7 @@ check_inviter(struct join *j, struct err *err)
 		by = ARENA_NEW(j->x.arena, struct subject);
 		if ((rc = subject_of_member(d, j->x.o, j->x.arena, row, j->x.w->actor.now, by, err)) != RC_OK)
 			return rc;
-		rc = subject_require(by, j->link ? PERM_INVITE_LINK : PERM_MEMBER_INVITE, 0, false, &why);
+		rc = operation_ask(by, TYPE_INVITATION, VERB_CREATE, j->link ? "link" : "email", 0, &why);
 	}
 	if (rc == RC_OK)
 		rc = invitation_presets(by, j->x.root, &j->role, &why);

@@ -372,8 +372,8 @@ link_claim(const struct directory *d, struct orgtx *o, const struct writer *w, s
 	struct deed x = { .d = d, .o = o, .w = w, .arena = a, .verb = VERB_EDIT };
 	struct record human, r;
 
-	if (person == 0 || !record_get(platform, person, &human))
-		return fail(err, RC_FORBIDDEN, "", "only a person can say who they are");
+	if (!record_get(platform, person, &human))
+		return fail(err, RC_NOT_FOUND, "", "there is no such person");
 	human.fields = arena_dup(a, human.fields);
 	*member = member_with_address_of(&x, &human);
 	/* Another's member, an unknown one and an org that is not there look alike. */
@@ -443,7 +443,8 @@ link_set(const struct directory *d, struct orgtx *o, const struct writer *w, str
 	enum rc rc;
 
 	if ((rc = subject_load(d, o, a, w->caller, w->actor.now, &by, err)) != RC_OK ||
-		(rc = subject_require(&by, PERM_MEMBER_LINK, 0, false, err)) != RC_OK ||
+		(rc = operation_ask(&by, TYPE_USER, VERB_ACTION, person != NULL ? "link" : "unlink", 0,
+			 err)) != RC_OK ||
 		(rc = resource_find(o, schema_type(d->schema, TYPE_USER), member, &row, &r, err)) != RC_OK)
 		return rc;
 	r.fields = arena_dup(a, r.fields);

@@ -79,7 +79,7 @@ begin(struct move *m, struct err *err)
 	enum rc rc;
 
 	*plan = (struct migration_plan){ .from = m->by->model };
-	if ((rc = subject_require(m->by, PERM_ORG_MIGRATE, 0, false, err)) != RC_OK)
+	if ((rc = operation_ask(m->by, TYPE_ORGANIZATION, VERB_ACTION, "migrate", 0, err)) != RC_OK)
 		return rc;
 	plan->to = model_by_name(m->d->models, m->wish->model);
 	if (plan->to == NULL)

@@ -122,7 +122,7 @@ org_transfer(const struct subject *by, const struct writer *w, const struct uuid
 	uint64_t giver = by->member, taker, revision;
 	enum rc rc;
 
-	if ((rc = subject_require(by, PERM_ORG_TRANSFER, 0, false, err)) != RC_OK)
+	if ((rc = operation_ask(by, TYPE_ORGANIZATION, VERB_ACTION, "transfer", 0, err)) != RC_OK)
 		return rc;
 	if (from != NULL && by->all && (rc = member_by_id(by->o, "from", from, &giver, err)) != RC_OK)
 		return rc;

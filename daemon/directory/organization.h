@@ -50,9 +50,10 @@ enum rc organization_act(const struct directory *d, struct txn *t, const struct 
 	struct arena *a, uint64_t row, const struct precondition *pre, const struct org_act_args *args,
 	struct written *out, struct err *err) MUSTCHECK;
 
-/* The rights that a person has in an org, as if they asked there; x is a deed on the platform. */
-enum rc subject_in_org(
-	const struct deed *x, uint32_t org, struct subject *out, struct err *err) MUSTCHECK;
+/* Who does x (a deed on the platform) as they are in an org, as if they asked there. FORBIDDEN unless they
+ * may do op in it. */
+enum rc subject_in_org(const struct deed *x, uint32_t org, const struct operation *op,
+	struct subject *out, struct err *err) MUSTCHECK;
 
 /* The org of an Organization record. */
 bool org_of_row(const struct directory *d, struct orgtx *platform, uint64_t row, struct org *out);

@@ -36,11 +36,13 @@ settings_row(struct orgtx *o)
 }
 
 enum rc
-subject_in_org(const struct deed *x, uint32_t org, struct subject *out, struct err *err)
+subject_in_org(const struct deed *x, uint32_t org, const struct operation *op, struct subject *out,
+	struct err *err)
 {
 	struct orgtx *o = orgtx_open(orgtx_txn(x->o), org);
 	struct caller *c = ARENA_NEW(x->arena, struct caller);
 	struct org found;
+	enum rc rc;
 
 	if (x->w->caller != NULL)
 		*c = *x->w->caller;
@@ -50,12 +52,15 @@ subject_in_org(const struct deed *x, uint32_t org, struct subject *out, struct e
 	if (c->kind == CALLER_PERSON) {
 		c->member = member_of_person(x->d, o, x->arena, c->person, false);
 		if (c->member == 0)
-			return fail(err, RC_FORBIDDEN, "", "only an active member of the org may do this");
+			return fail(err, RC_FORBIDDEN, "",
+				"the permission \"%.*s\" is missing: only an active member of the org can have it",
+				SLICE_ARG(operation_needs(op)));
 		if (org_by_no(orgtx_txn(x->o), org, &found) && found.state != ORG_ACTIVE)
 			return fail(err, RC_FORBIDDEN, "", "the org is %s",
 				found.state == ORG_SUSPENDED ? "suspended" : "deleted");
 	}
-	return subject_load(x->d, o, x->arena, c, x->w->actor.now, out, err);
+	rc = subject_load(x->d, o, x->arena, c, x->w->actor.now, out, err);
+	return rc != RC_OK ? rc : operation_require(out, op, 0, false, err);
 }
 
 /* ---- The acts ---- */
@@ -293,12 +298,10 @@ admit(struct acting *g, struct err *err)
 	if (x->by == NULL || x->by->all)
 		return RC_OK;
 	if ((rc = platform_require(x->by, TYPE_ORGANIZATION, acts[g->args->act].verb, slice_of(part),
-		     x->row, x->old, err)) != RC_OK ||
-		(rc = subject_in_org(x, g->org.no, &in_org, err)) != RC_OK)
+		     x->row, x->old, err)) != RC_OK)
 		return rc;
-	return operation_require(&in_org,
-		operation_find(TYPE_ORGANIZATION, acts[g->args->act].verb, slice_of(part)), 0, false,
-		err);
+	return subject_in_org(x, g->org.no,
+		operation_find(TYPE_ORGANIZATION, acts[g->args->act].verb, slice_of(part)), &in_org, err);
 }
 
 enum rc

@@ -13,12 +13,13 @@ bool platform_sees(const struct subject *s, uint64_t row, const struct record *r
 enum rc platform_require(const struct subject *s, uint8_t type, enum verb verb, struct slice part,
 	uint64_t row, const struct record *r, struct err *err) MUSTCHECK;
 
-/* What a person does that needs no row of their own (by a link): FORBIDDEN when the token is none of a
- * person's, or is limited to other things. */
-enum rc platform_require_person(
-	const struct subject *s, uint8_t type, enum verb verb, struct err *err) MUSTCHECK;
+/* FORBIDDEN, with what is missing, when nothing of the type can be seen. */
+enum rc platform_require_sight(
+	const struct subject *s, const struct resource_type *type, struct err *err) MUSTCHECK;
 
-/* Whether a service's token names a right of the platform: "people.create". */
-bool service_has(const struct subject *s, struct slice right);
+/* What a person does that needs no row of their own (by a link, by an address): FORBIDDEN when the token
+ * is none of a person's, or is limited to other things. */
+enum rc platform_require_person(
+	const struct subject *s, uint8_t type, const char *action, struct err *err) MUSTCHECK;
 
 #endif

@@ -123,7 +123,7 @@ check_edit(struct deed *x, struct err *err)
 		return rc;
 	if (!was_active && is_active && (rc = check_comes_back(x, role, err)) != RC_OK)
 		return rc;
-	if (self && !subject_may(x->by, PERM_MEMBER_EDIT, 0, false, NULL))
+	if (self && operation_ask(x->by, TYPE_USER, VERB_EDIT, "", 0, NULL) != RC_OK)
 		return check_profile(x, err);
 	return RC_OK;
 }

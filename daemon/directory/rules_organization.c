@@ -33,7 +33,7 @@ require_operator(const struct deed *x, const struct attr *attr, struct err *err)
 	if (x->by == NULL || x->by->all || (had == NULL && has == NULL) ||
 		(had != NULL && has != NULL && node_equal(had, has)))
 		return RC_OK;
-	return fail(err, RC_FORBIDDEN, "", "only an operator may change %.*s", SLICE_ARG(attr->name));
+	return operation_require(x->by, operation_find(TYPE_ORGANIZATION, VERB_EDIT, attr->name), 0, false, err);
 }
 
 static enum rc
@@ -124,7 +124,7 @@ find_creator(const struct deed *x, uint64_t *out, struct err *err)
 	if (kind == CALLER_PERSON) {
 		if (*out != 0 && *out != x->by->person)
 			return fail(err, RC_FORBIDDEN, "creator",
-				"a person creates an org for themselves alone");
+				"the permission \"operator\" is missing: a person creates an org for themselves alone");
 		*out = x->by->person;
 	}
 	if (*out == 0 && kind == CALLER_SERVICE)
@@ -157,7 +157,7 @@ check_create(struct deed *x, struct err *err)
 			(unsigned long long)x->d->orgs.per_person);
 	if (x->by != NULL && x->by->caller == CALLER_PERSON &&
 		slice_eq(wish.kind, SLICE("personal")))
-		return fail(err, RC_FORBIDDEN, "kind", "a personal org is made at signing up, not by request");
+		return fail(err, RC_FORBIDDEN, "kind", "the permission \"operator\" is missing: a personal org is made at signing up, not by request");
 	if ((rc = org_plan_make(x, &wish, &p->made, err)) != RC_OK)
 		return rc;
 	org_plan_fill(x, &p->made, x->root);
@@ -184,10 +184,8 @@ check_edit(struct deed *x, struct err *err)
 		(rc = require_operator(x, at->org_quotas, err)) != RC_OK)
 		return rc;
 	if (x->by != NULL && !x->by->all) {
-		if ((rc = subject_in_org(x, p->org.no, &in_org, err)) != RC_OK ||
-			(rc = operation_require(&in_org,
-				 operation_find(TYPE_ORGANIZATION, VERB_EDIT, SLICE("")), 0, false,
-				 err)) != RC_OK)
+		if ((rc = subject_in_org(x, p->org.no,
+			     operation_find(TYPE_ORGANIZATION, VERB_EDIT, SLICE("")), &in_org, err)) != RC_OK)
 			return rc;
 	}
 	return org_take_over(x, &p->org, err);

@@ -218,7 +218,7 @@ check_edit(struct deed *x, struct err *err)
 
 	if (rc == RC_OK && self && was_active != is_active)
 		return fail(err, RC_FORBIDDEN, "active",
-			"only an operator or a product may activate and deactivate a person");
+			"the permission \"people.edit\" is missing: nobody activates and deactivates themselves");
 	if (rc == RC_OK && was_active && !is_active)
 		rc = check_goes(x, &nowhere, err);
 	if (rc != RC_OK || !self)

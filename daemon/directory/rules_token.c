@@ -161,20 +161,6 @@ check_key_permissions(const struct deed *x, bool self, struct err *err)
 		SLICE_ARG(x->by->model->permissions[beyond].name));
 }
 
-/* The rights on the platform itself. */
-static bool
-is_platform_right(struct slice name)
-{
-	static const char *const rights[] = { "*", "people.*", "people.view", "people.create",
-		"people.edit", "people.delete", "people.tokens", "organizations.*",
-		"organizations.view", "organizations.create" };
-
-	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
-		if (slice_eq(name, slice_of(rights[i])))
-			return true;
-	return false;
-}
-
 /* Some model that is installed must know it: which one counts is the org's. */
 static enum rc
 check_platform_permissions(const struct deed *x, struct err *err)
@@ -184,7 +170,7 @@ check_platform_permissions(const struct deed *x, struct err *err)
 	struct permset set;
 
 	for (size_t i = 0; i < n; i++) {
-		bool known = is_platform_right(names[i]);
+		bool known = operation_right_known(names[i]);
 
 		for (size_t m = 0; m < x->d->models->count && !known; m++)
 			known = permset_read(x->d->models->models[m], SCOPE_ORG, &names[i], 1, &set,
@@ -208,7 +194,7 @@ require_unlimited(const struct deed *x, struct err *err)
 		record_texts(x->arena, x->d->schema, &r, x->d->at.token_permissions, &names) == 0)
 		return RC_OK;
 	return fail(err, RC_FORBIDDEN, "",
-		"this token is limited to some permissions: it can't make or change tokens");
+		"the permission \"*\" is missing in this token: one that is limited can't make or change tokens");
 }
 
 static enum rc
@@ -283,7 +269,7 @@ check_maker(struct deed *x, size_t kind, uint64_t owner, struct err *err)
 		return check_key_permissions(x, self, err);
 	case TOKEN_PERSONAL:
 		if (caller == CALLER_PERSON && owner != x->by->person)
-			return fail(err, RC_FORBIDDEN, "owner", "a person makes tokens of their own only");
+			return fail(err, RC_FORBIDDEN, "owner", "the permission \"people.tokens\" is missing: a person makes tokens of their own only");
 		rc = require_unlimited(x, err);
 		return rc != RC_OK ? rc : check_platform_permissions(x, err);
 	case TOKEN_SERVICE:
@@ -291,7 +277,7 @@ check_maker(struct deed *x, size_t kind, uint64_t owner, struct err *err)
 		break;
 	}
 	if (!all)
-		return fail(err, RC_FORBIDDEN, "kind", "only an operator makes %s tokens", kinds[kind].name);
+		return fail(err, RC_FORBIDDEN, "kind", "the permission \"operator\" is missing: it makes %s tokens", kinds[kind].name);
 	if (kinds[kind].kind == TOKEN_SERVICE && node_child(x->root, x->d->at.token_permissions) == NULL)
 		return fail(err, RC_INVALID_VALUE, "permissions", "a service's token names its permissions");
 	return check_platform_permissions(x, err);
@@ -452,7 +438,7 @@ check_edit(struct deed *x, struct plan *p, struct err *err)
 	}
 	if (rc == RC_OK && !same_list(x, at->token_organizations)) {
 		if (x->by != NULL && !x->by->all)
-			return fail(err, RC_FORBIDDEN, "organizations", "only an operator may change them");
+			return fail(err, RC_FORBIDDEN, "organizations", "the permission \"operator\" is missing: it changes them");
 		rc = check_organizations(x, p->token.kind, err);
 	}
 	if (rc != RC_OK || (rc = require_unlimited(x, err)) != RC_OK ||
@@ -468,7 +454,7 @@ check_delete(const struct deed *x, struct err *err)
 	if (!on_platform(x) || x->by == NULL || x->by->caller != CALLER_SERVICE ||
 		slice_eq(record_text(x->d->schema, x->old, x->d->at.token_kind), SLICE("personal")))
 		return RC_OK;
-	return fail(err, RC_FORBIDDEN, "", "only an operator may end this token");
+	return fail(err, RC_FORBIDDEN, "", "the permission \"operator\" is missing: it ends tokens that are no person's");
 }
 
 static enum rc
@@ -520,6 +506,20 @@ const struct rules token_rules = { .type = TYPE_TOKEN,
 
 /* ---- Rotation ---- */
 
+/* In an org making the new one asks for the same permission. */
+static enum rc
+require_rotate(const struct deed *x, uint64_t row, const struct record *old, struct err *err)
+{
+	struct subject by;
+	enum rc rc;
+
+	if (x->w->caller == NULL || !on_platform(x))
+		return RC_OK;
+	rc = subject_load(x->d, x->o, x->arena, x->w->caller, x->w->actor.now, &by, err);
+	return rc != RC_OK ? rc
+			   : platform_require(&by, TYPE_TOKEN, VERB_ACTION, SLICE("rotate"), row, old, err);
+}
+
 enum rc
 token_rotate(const struct directory *d, struct orgtx *o, const struct writer *w, struct arena *a,
 	uint64_t row, struct token_rotation *r, struct written *out, struct err *err)
@@ -537,6 +537,8 @@ token_rotate(const struct directory *d, struct orgtx *o, const struct writer *w,
 	if (row_type(row) != TYPE_TOKEN || !record_get(o, row, &old) ||
 		!token_of_record(d, o, &old, &token))
 		return fail(err, RC_NOT_FOUND, "", "there is no such token");
+	if ((rc = require_rotate(&x, row, &old, err)) != RC_OK)
+		return rc;
 	in.root = deed_tree(&x, &old);
 	tree = deed_tree(&x, &old);
 	tree_clear(in.root, d->at.token_expires);

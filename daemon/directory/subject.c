@@ -572,7 +572,7 @@ subject_may(const struct subject *s, uint16_t perm, uint64_t scope, bool own,
 			*why = (struct model_answer){ .reason = REASON_GRANTED };
 		return true;
 	}
-	if (perm == PERM_OPERATOR) {
+	if (perm == PERM_OPERATOR || perm == PERM_NOWHERE) {
 		if (why != NULL)
 			*why = (struct model_answer){ .reason = REASON_MISSING };
 		return false;
@@ -592,8 +592,9 @@ subject_require(
 
 	if (subject_may(s, perm, scope, own, &why))
 		return RC_OK;
-	if (perm == PERM_OPERATOR)
-		return fail(err, RC_FORBIDDEN, "", "only an operator of the platform can do this");
+	if (perm == PERM_OPERATOR || perm == PERM_NOWHERE)
+		return fail(err, RC_FORBIDDEN, "",
+			"the permission \"operator\" is missing: only an operator of the platform can do this");
 	ms = subject_seen_from(s, scope);
 	model_answer_print(&ms, &q, &why, &b);
 	(void)fail(err, RC_FORBIDDEN, "", "%.*s", (int)b.len, b.p);
@@ -682,7 +683,7 @@ subject_sight(const struct subject *s, const struct resource_type *type)
 		const struct operation *op = &operations[i];
 		struct model_query q = { op->perm, kind_of_look(op), false };
 
-		if (op->type != type->code || op->verb != VERB_VIEW)
+		if (op->type != type->code || op->verb != VERB_VIEW || op->perm == PERM_NOWHERE)
 			continue;
 		if (op->perm >= PERM_OPERATOR || model_allows(&ms, &q, NULL)) {
 			any = true;
@@ -749,9 +750,10 @@ subject_explain(const struct subject *s, uint64_t row, const struct record *r, s
 enum rc
 subject_explain_type(const struct subject *s, const struct resource_type *type, struct err *err)
 {
+	if (orgtx_org(s->o) == ORG_PLATFORM)
+		return platform_require_sight(s, type, err);
 	for (size_t i = 0; i < operation_count; i++)
-		if (operations[i].type == type->code && operations[i].verb == VERB_VIEW &&
-			orgtx_org(s->o) != ORG_PLATFORM)
+		if (operations[i].type == type->code && operations[i].verb == VERB_VIEW)
 			return subject_require(s, operations[i].perm, 0, false, err);
-	return fail(err, RC_FORBIDDEN, "", "this token may not see %.*s", SLICE_ARG(type->endpoint));
+	return subject_require(s, PERM_OPERATOR, 0, false, err);
 }

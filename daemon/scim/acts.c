@@ -4,6 +4,7 @@
 #include "daemon/directory/migrate.h"
 #include "daemon/directory/org_roles.h"
 #include "daemon/directory/organization.h"
+#include "daemon/directory/platform.h"
 #include "daemon/dns_txt.h"
 #include "daemon/scim/acts.h"
 #include "daemon/scim/edit.h"
@@ -204,10 +205,15 @@ claim_run(struct write *w, struct orgtx *platform, struct err *err)
 	struct act *act = (struct act *)w;
 	struct txn *t = orgtx_txn(platform);
 	struct writer writer = writer_of(w->rq, platform);
+	struct subject by;
 	struct org org;
 	uint64_t member;
 	enum rc rc;
 
+	if ((rc = subject_load(&w->rq->scim->directory, platform, w->rq->arena, &w->rq->caller, w->rq->now, &by,
+		     err)) != RC_OK ||
+		(rc = platform_require_person(&by, TYPE_USER, "claim", err)) != RC_OK)
+		return rc;
 	if (!org_by_key(t, act->text, &org) || org.state != ORG_ACTIVE)
 		return fail(err, RC_NOT_FOUND, "",
 			"this org has no member who waits for one of your verified addresses");
@@ -225,19 +231,28 @@ act_claim(struct request *rq)
 
 /* The subject in the org of the Organization that the path names. */
 static enum rc
-in_org(struct write *w, struct orgtx *platform, const struct writer *writer, struct subject *by,
-	struct err *err)
+in_org(struct write *w, struct orgtx *platform, const struct writer *writer, const char *action,
+	struct subject *by, struct err *err)
 {
 	struct act *act = (struct act *)w;
 	struct deed x = { .d = &w->rq->scim->directory, .o = platform, .w = writer,
 		.arena = w->rq->arena };
+	struct subject here;
+	struct record r;
 	struct org org;
 	uint64_t row;
+	enum rc rc;
 
-	if (!row_by_id(platform, &act->id, &row) || !org_of_row(x.d, platform, row, &org))
+	if (!row_by_id(platform, &act->id, &row) || !org_of_row(x.d, platform, row, &org) ||
+		!record_get(platform, row, &r))
 		return fail(err, RC_NOT_FOUND, "", "there is no such Organization");
 	act->written.row = row;
-	return subject_in_org(&x, org.no, by, err);
+	if ((rc = subject_load(x.d, platform, x.arena, &w->rq->caller, w->rq->now, &here, err)) != RC_OK ||
+		(rc = platform_require(&here, TYPE_ORGANIZATION, VERB_ACTION, slice_of(action), row, &r,
+			 err)) != RC_OK)
+		return rc;
+	return subject_in_org(&x, org.no,
+		operation_find(TYPE_ORGANIZATION, VERB_ACTION, slice_of(action)), by, err);
 }
 
 static enum rc
@@ -262,7 +277,7 @@ transfer_run(struct write *w, struct orgtx *platform, struct err *err)
 	struct act *act = (struct act *)w;
 	struct writer writer = writer_of(w->rq, platform);
 	struct subject by;
-	enum rc rc = in_org(w, platform, &writer, &by, err);
+	enum rc rc = in_org(w, platform, &writer, "transfer", &by, err);
 
 	if (rc != RC_OK)
 		return rc;
@@ -323,7 +338,7 @@ migrate_run(struct write *w, struct orgtx *platform, struct err *err)
 	struct act *act = (struct act *)w;
 	struct writer writer = writer_of(w->rq, platform);
 	struct subject by;
-	enum rc rc = in_org(w, platform, &writer, &by, err);
+	enum rc rc = in_org(w, platform, &writer, "migrate", &by, err);
 
 	return rc != RC_OK ? rc : org_migrate(&by, &writer, &act->migration, &act->plan, err);
 }
@@ -437,7 +452,7 @@ plan_slowly(struct pool_job *job)
 		struct orgtx *platform = orgtx_open(t, ORG_PLATFORM);
 		struct writer writer = writer_of(p->rq, platform);
 
-		if ((p->rc = in_org(&p->act->write, platform, &writer, &by, &p->err)) == RC_OK)
+		if ((p->rc = in_org(&p->act->write, platform, &writer, "migrate", &by, &p->err)) == RC_OK)
 			p->rc = org_migrate_plan(&by, p->rq->now, &p->act->migration, &p->act->plan, &p->err);
 	}
 	reader_free(t);

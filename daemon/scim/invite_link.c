@@ -200,7 +200,7 @@ accept_run(struct write *w, struct orgtx *o, struct err *err)
 
 	who.actor.action = "invitation.accept";
 	if ((rc = subject_load(d, o, rq->arena, &rq->caller, rq->now, &by, err)) != RC_OK ||
-		(rc = platform_require_person(&by, TYPE_INVITATION, VERB_ACTION, err)) != RC_OK ||
+		(rc = platform_require_person(&by, TYPE_INVITATION, "accept", err)) != RC_OK ||
 		(rc = invitation_by_secret(d, orgtx_txn(o), rq->arena, l->secret, &copy, err)) != RC_OK)
 		return rc;
 	return invitation_accept(d, orgtx_txn(o), &who, rq->arena, copy, rq->caller.person, true, &l->joined, err);

@@ -18,9 +18,10 @@ PLAIN_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 def table():
-    """name -> permission, as the daemon prints them."""
+    """name -> permission in an org, as the daemon prints them."""
     text = subprocess.run([program("rosterd"), "--print-operations"], capture_output=True, text=True, check=True).stdout
-    return dict(line.rsplit(" ", 1) for line in text.splitlines())
+    rows = (line.split(" ") for line in text.splitlines())
+    return {name: permission for name, permission, _, _ in rows if permission != "-"}
 
 
 class Scene:
