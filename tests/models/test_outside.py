@@ -9,7 +9,7 @@ from harness import Reply, main
 from test_operations import DRIVERS, MODELS, Scene, scene, table
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-OVER_THE_WIRE = {"members", "stats"}  # one org a connection
+OVER_THE_WIRE = {"members", "stats", "watch"}  # one org a connection
 
 
 class Outside(Scene):
