@@ -47,6 +47,19 @@ class TestChecks(SiteTest):
             self.assertTrue(caught.exception.message)
         self.asker.ping()
 
+    def test_stats(self):
+        users, groups = self.site.api.everything("/Users"), self.site.api.everything("/Groups")
+        self.site.api.patch(f"/Users/{users[0]['id']}", {"op": "replace", "path": "active", "value": False})
+        found = self.asker.stats()
+        self.site.api.patch(f"/Users/{users[0]['id']}", {"op": "replace", "path": "active", "value": True})
+        self.assertTrue(1 <= found.pop("oldest-revision") <= found["revision"])
+        self.assertEqual(found.pop("revision"), self.asker.is_member("x", "y").revision - 1)
+        held = sum(len(self.site.api.get(f"/Groups/{it['id']}").json.get("members", [])) for it in groups)
+        self.assertEqual(found, {"users": len(users), "active-users": len(users) - 1, "groups": len(groups), "memberships": held})
+        whole = self.client(self.operator()).stats()
+        self.assertEqual(set(whole), {"connections", "requests", "commits", "waiting-writes"})
+        self.assertGreaterEqual(whole["connections"], 2)
+
     def test_check_as_authzen(self):
         questions = self.questions()
         wanted = self.site.authzen(questions)
