@@ -17,6 +17,11 @@ tools_bench_getload_LDADD = libbase.a $(LMDB_LIBS)
 tools_bench_people_SOURCES = tools/bench/people.c $(bench_common)
 tools_bench_people_LDADD = libbase.a -lm
 
+EXTRA_PROGRAMS += tools/bench/mirror
+bench_programs += tools/bench/mirror
+tools_bench_mirror_SOURCES = tools/bench/mirror.c
+tools_bench_mirror_LDADD = librostercore.la $(OPENSSL_LIBS)
+
 if HAVE_LDAP
 EXTRA_PROGRAMS += tools/bench/ldapload
 bench_programs += tools/bench/ldapload

@@ -8,7 +8,7 @@
 
 #include "tools/libroster/graph.h"
 
-enum { READER_LINES = 16, CACHE_LINE = 64 };
+enum { READER_LINES = 16 };
 
 /* Counts of those inside, apart from each other, so that threads on different cores do not fight for one line. */
 struct readers {

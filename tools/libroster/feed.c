@@ -35,7 +35,7 @@ feed_init(struct feed *f, struct roster_mirror *m, const struct roster_request *
 {
 	memset(f, 0, sizeof(*f));
 	copies_init(&f->copies);
-	atomic_init(&f->heard_at, -1);
+	atomic_init(&f->heard_at, NOT_HEARD);
 	f->mirror = m;
 	f->retry_at = NEVER;
 	f->watch = *watch;

@@ -10,17 +10,24 @@
 enum { NOBODY = UINT32_MAX, FIRST_ROOM = 64 };
 
 struct group {
-	struct idset children; /* groups that it holds directly */
-	struct idset below;    /* at any depth */
-	uint32_t held;         /* nodes that have it in `in` */
+	struct idset below; /* groups that it holds, at any depth */
+	bool gone;          /* but somebody is in it still: told later, or never */
+	uint32_t held;      /* nodes that have it in `in` */
 	uint32_t mark;
-	bool gone; /* but somebody is in it still: told later, or never */
+	struct idset children; /* groups that it holds directly */
 };
 
+/* One cache line, with the groups of most users in it: a question costs two lines of memory for the user, and two for the group. */
 struct node {
 	struct roster_id id;
 	struct idset in;     /* groups that hold it directly */
 	struct group *group; /* NULL: a user */
+};
+_Static_assert(sizeof(struct node) == CACHE_LINE, "a node is a cache line");
+
+/* Part of the hash stands beside the place, so that other nodes that are met on the way need not be looked at. */
+struct entry {
+	uint32_t tag, place; /* place in nodes, plus 1; 0: nobody */
 };
 
 struct graph {
@@ -28,7 +35,7 @@ struct graph {
 	uint32_t count, room;
 	uint32_t *unused; /* places in nodes */
 	uint32_t unused_count, unused_room;
-	uint32_t *index; /* by hash: place in nodes, plus 1 */
+	struct entry *index; /* by hash */
 	uint32_t mask;
 	uint32_t *changed; /* groups whose children changed */
 	uint32_t changed_count, changed_room;
@@ -58,7 +65,7 @@ push(uint32_t **list, uint32_t *count, uint32_t *room, uint32_t v)
 /* ---- Finding nodes ---- */
 
 /* Ids are random in their second half, and rise in their first. */
-static uint32_t
+static uint64_t
 hash(const struct roster_id *id)
 {
 	uint64_t high, low;
@@ -66,17 +73,17 @@ hash(const struct roster_id *id)
 	memcpy(&high, id->bytes, sizeof(high));
 	memcpy(&low, id->bytes + sizeof(high), sizeof(low));
 	low = (low ^ high * UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xD6E8FEB86659FD93);
-	return (uint32_t)(low >> 32);
+	return low ^ low >> 32;
 }
 
 /* The place in index where id is, or where it would be put. */
 static uint32_t
-slot_of(const struct graph *g, const struct roster_id *id)
+slot_of(const struct graph *g, const struct roster_id *id, uint64_t h)
 {
-	uint32_t at = hash(id) & g->mask;
+	uint32_t at = (uint32_t)h & g->mask, tag = (uint32_t)(h >> 32);
 
-	for (; g->index[at] != 0; at = (at + 1) & g->mask)
-		if (memcmp(&g->nodes[g->index[at] - 1].id, id, sizeof(*id)) == 0)
+	for (; g->index[at].place != 0; at = (at + 1) & g->mask)
+		if (g->index[at].tag == tag && memcmp(&g->nodes[g->index[at].place - 1].id, id, sizeof(*id)) == 0)
 			break;
 	return at;
 }
@@ -84,13 +91,21 @@ slot_of(const struct graph *g, const struct roster_id *id)
 static uint32_t
 find(const struct graph *g, const struct roster_id *id)
 {
-	return g->index[slot_of(g, id)] - 1; /* none: 0 - 1 is NOBODY */
+	return g->index[slot_of(g, id, hash(id))].place - 1; /* none: 0 - 1 is NOBODY */
+}
+
+static void
+index_node(struct graph *g, uint32_t place)
+{
+	uint64_t h = hash(&g->nodes[place].id);
+
+	g->index[slot_of(g, &g->nodes[place].id, h)] = (struct entry){ (uint32_t)(h >> 32), place + 1 };
 }
 
 static void
 build_index(struct graph *g, uint32_t size)
 {
-	uint32_t *old = g->index;
+	struct entry *old = g->index;
 	uint32_t old_size = old != NULL ? g->mask + 1 : 0;
 
 	g->index = calloc(size, sizeof(*g->index));
@@ -98,8 +113,8 @@ build_index(struct graph *g, uint32_t size)
 		abort();
 	g->mask = size - 1;
 	for (uint32_t i = 0; i < old_size; i++)
-		if (old[i] != 0)
-			g->index[slot_of(g, &g->nodes[old[i] - 1].id)] = old[i];
+		if (old[i].place != 0)
+			index_node(g, old[i].place - 1);
 	free(old);
 }
 
@@ -107,17 +122,17 @@ build_index(struct graph *g, uint32_t size)
 static void
 unindex(struct graph *g, const struct roster_id *id)
 {
-	uint32_t hole = slot_of(g, id);
+	uint32_t hole = slot_of(g, id, hash(id));
 
-	for (uint32_t at = (hole + 1) & g->mask; g->index[at] != 0; at = (at + 1) & g->mask) {
-		uint32_t home = hash(&g->nodes[g->index[at] - 1].id) & g->mask;
+	for (uint32_t at = (hole + 1) & g->mask; g->index[at].place != 0; at = (at + 1) & g->mask) {
+		uint32_t home = (uint32_t)hash(&g->nodes[g->index[at].place - 1].id) & g->mask;
 
 		if (((at - home) & g->mask) >= ((at - hole) & g->mask)) {
 			g->index[hole] = g->index[at];
 			hole = at;
 		}
 	}
-	g->index[hole] = 0;
+	g->index[hole] = (struct entry){ 0, 0 };
 }
 
 /* ---- Making and freeing it ---- */
@@ -169,6 +184,29 @@ copied(const void *p, size_t count, size_t size)
 	return to;
 }
 
+/* Room for so many nodes, with those of before in it; on lines of their own, which realloc() would not keep. */
+static void
+move_nodes(struct graph *g, const struct node *before, uint32_t room)
+{
+	struct node *nodes = aligned_alloc(CACHE_LINE, (size_t)room * sizeof(*nodes));
+
+	if (nodes == NULL)
+		abort();
+	if (g->count > 0)
+		memcpy(nodes, before, g->count * sizeof(*nodes));
+	g->nodes = nodes;
+	g->room = room;
+}
+
+static void
+grow_nodes(struct graph *g)
+{
+	struct node *before = g->nodes;
+
+	move_nodes(g, before, g->room == 0 ? FIRST_ROOM : g->room + g->room / 2);
+	free(before);
+}
+
 static struct group *
 copy_group(const struct group *group)
 {
@@ -187,8 +225,9 @@ graph_copy(const struct graph *g)
 {
 	struct graph *copy = copied(g, 1, sizeof(*g));
 
-	copy->nodes = copied(g->nodes, g->count, sizeof(*g->nodes));
-	copy->room = g->count + 1;
+	copy->nodes = NULL;
+	copy->room = 0;
+	move_nodes(copy, g->nodes, g->count + 1);
 	for (uint32_t i = 0; i < g->count; i++) {
 		copy->nodes[i].in = idset_copy(&g->nodes[i].in);
 		copy->nodes[i].group = copy_group(g->nodes[i].group);
@@ -211,16 +250,14 @@ new_node(struct graph *g, const struct roster_id *id)
 	if (g->unused_count > 0) {
 		at = g->unused[--g->unused_count];
 	} else {
-		if (g->count == g->room) {
-			g->room = g->room == 0 ? FIRST_ROOM : g->room + g->room / 2;
-			g->nodes = resized(g->nodes, g->room, sizeof(*g->nodes));
-		}
+		if (g->count == g->room)
+			grow_nodes(g);
 		at = g->count++;
 	}
 	g->nodes[at] = (struct node){ .id = *id };
 	if ((uint64_t)(g->count - g->unused_count) * 2 > g->mask)
 		build_index(g, 2 * (g->mask + 1));
-	g->index[slot_of(g, id)] = at + 1;
+	index_node(g, at);
 	return at;
 }
 

@@ -7,6 +7,8 @@
 
 #include "tools/libroster/roster.h"
 
+enum { CACHE_LINE = 64 };
+
 struct graph;
 
 struct graph *graph_new(void);

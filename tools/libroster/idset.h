@@ -1,11 +1,11 @@
-/* A sorted set of node numbers; the first two need no memory of their own. Zero-initialise it. */
+/* A sorted set of node numbers; the first eight need no memory of their own. Zero-initialise it. */
 #ifndef LIBROSTER_IDSET_H
 #define LIBROSTER_IDSET_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { IDSET_FEW = 2 };
+enum { IDSET_FEW = 8 };
 
 struct idset {
 	uint32_t count, room; /* room 0: they are in `few` */

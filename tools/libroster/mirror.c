@@ -8,19 +8,6 @@
 
 #include "base/banned.h"
 
-enum { NOT_HEARD = -1 };
-
-struct roster_mirror {
-	struct roster *r;
-	struct roster_mirror *next; /* of the handle */
-	int max_stale_ms;
-	bool memberships;
-	void (*changed)(void *arg, uint64_t revision, const struct roster_error *error);
-	void *arg;
-	struct feed *feeds; /* memberships first, where they are kept; then one for each permission */
-	size_t count;
-};
-
 /* ---- Making and freeing it ---- */
 
 static struct feed *

@@ -1,9 +1,11 @@
-/* A feed: one watch of a mirror, and the copy that it keeps. */
+/* A mirror, and its feeds: each is one watch, and the copy that it keeps. */
 #ifndef LIBROSTER_MIRROR_H
 #define LIBROSTER_MIRROR_H
 
 #include "tools/libroster/copies.h"
 #include "tools/libroster/private.h"
+
+enum { NOT_HEARD = -1 };
 
 /* One change of a revision that is not whole yet. */
 struct change {
@@ -36,6 +38,17 @@ void feed_release(struct feed *f);
 bool feed_start(struct feed *f, struct roster_error *error);
 /* Starts it again when its time has come; returns when that is. */
 int64_t feed_clock(struct feed *f, int64_t now);
+
+struct roster_mirror {
+	struct roster *r;
+	struct roster_mirror *next; /* of the handle */
+	int max_stale_ms;
+	bool memberships;
+	void (*changed)(void *arg, uint64_t revision, const struct roster_error *error);
+	void *arg;
+	struct feed *feeds; /* memberships first, where they are kept; then one for each permission */
+	size_t count;
+};
 
 struct roster *mirror_handle(const struct roster_mirror *m);
 void mirror_changed(struct roster_mirror *m, const struct roster_error *error);

@@ -430,8 +430,8 @@ int roster_call(struct roster *r, enum roster_verb verb, const struct roster_req
 /* ---- The mirror ---- */
 
 /* A copy, kept by watches on a handle whose loop you run (roster_handle() or roster_run()). Any number of threads ask it, without
- * locks and without waiting; each answer is of one revision, whole. Its memory is about twice that of the copy (some 50 bytes for a user,
- * 4 for a membership), and three times while a snapshot is taken. */
+ * locks and without waiting; each answer is of one revision, whole. It takes some 160 bytes of memory for each user and
+ * group, 8 for each membership beyond the eighth of one user, and half as much again while a snapshot is taken. */
 struct roster_mirror;
 
 struct roster_mirror_options {
