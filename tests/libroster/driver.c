@@ -11,7 +11,7 @@
 
 #include "tools/libroster/roster.h"
 
-enum { CALLS = 5000, IDS = 64, ITEMS_SHOWN = 100 };
+enum { CALLS = 5000, IDS = 1 << 16, ITEMS_SHOWN = 100 };
 
 static struct roster *handle;
 static struct roster_mirror *mirror;

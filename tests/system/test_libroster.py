@@ -238,6 +238,22 @@ class Calls(LibrosterTest):
         self.failed(driver.next(), "FULL", 0)
         self.assertEqual([session.expect("watch").type for _ in range(4)], ["watch"] * 4)
 
+    def test_long_answers_leave_room_for_cancels(self):
+        driver, _, session = self.pair({"max_requests": 8})
+        driver.start("l", "members-of", times=10, group="g")
+        driver.start("c", "check", subject="a")
+        frames = [session.expect("members-of", "check") for _ in range(5)]
+        self.assertEqual(sorted(frame.type for frame in frames), ["check"] + ["members-of"] * 4)
+        self.assertEqual(driver.ask(do="cancel", **{"as": "c"}), {"cancelled": True})
+        session.send(session.expect("cancel"), [("answer", 0)])
+        slow = [frame for frame in frames if frame.type == "members-of"]
+        for _ in range(6):
+            session.send(slow.pop(), [("revision", 1)])
+            slow.append(session.expect("members-of"))
+        for frame in slow:
+            session.send(frame, [("revision", 1)])
+        self.assertEqual([driver.next()["as"] for _ in range(10)], ["l"] * 10)
+
     def test_wrong_use_is_told(self):
         driver, _, session = self.pair()
         driver.start("h", "hello")

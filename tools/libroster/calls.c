@@ -8,7 +8,8 @@ enum {
 	FIRST_SLOTS = 64,
 	KEPT_FRAME = 4 << 10,  /* a request's memory that is kept for the next one */
 	OUT_ENOUGH = 1 << 20,  /* in line for the socket; the rest waits as it is */
-	WATCHES_APART = 16,    /* requests of a connection that watches may not take */
+	WATCHES_APART = 16,    /* long answers of a connection that watches may not take */
+	CANCELS_APART = 8,     /* and those that are left free, or the server would read no cancel either */
 };
 
 /* ---- What verbs are ---- */
@@ -23,6 +24,13 @@ static bool
 is_write(uint8_t verb)
 {
 	return verb == ASK_PUT || verb == ASK_DELETE || (verb >= ASK_SYNC_BEGIN && verb <= ASK_SYNC_ABORT);
+}
+
+/* Long answers and writes, of which a connection carries max_requests. */
+static bool
+is_slow(uint8_t verb)
+{
+	return verb != ASK_CHECK && verb != ASK_IS_MEMBER && verb > ASK_STATS;
 }
 
 /* Of the library itself: they mean one connection. */
@@ -81,12 +89,21 @@ call_new(struct roster *r, uint8_t verb, roster_fn *fn, void *arg)
 	return call;
 }
 
+/* It is not on its way any more, whatever comes of it. */
+static void
+uncount(struct calls *c, struct call *call)
+{
+	c->slow -= call->counted;
+	call->counted = false;
+}
+
 void
 call_free(struct roster *r, struct call *call)
 {
 	struct calls *c = &r->calls;
 
 	c->live--;
+	uncount(c, call);
 	c->watches -= call->verb == ASK_WATCH;
 	c->bytes -= call->frame.len;
 	/* Tokens travel in hellos; a frame that was long is not worth keeping. */
@@ -131,31 +148,45 @@ call_fail(struct roster *r, struct call *call, const struct roster_error *error)
 
 /* ---- The line ---- */
 
+static struct line *
+line_of(struct calls *c, const struct call *call)
+{
+	return &c->lines[is_slow(call->verb)];
+}
+
 void
 call_enqueue(struct roster *r, struct call *call)
 {
-	struct calls *c = &r->calls;
+	struct line *line = line_of(&r->calls, call);
 
+	call->order = r->calls.order++;
 	call->next = NULL;
-	if (c->last != NULL)
-		c->last->next = call;
+	if (line->last != NULL)
+		line->last->next = call;
 	else
-		c->first = call;
-	c->last = call;
+		line->first = call;
+	line->last = call;
 }
 
 static void
 take_out_of_line(struct calls *c, struct call *call)
 {
-	struct call **at = &c->first, *before = NULL;
+	struct line *line = line_of(c, call);
+	struct call **at = &line->first, *before = NULL;
 
 	while (*at != call) {
 		before = *at;
 		at = &(*at)->next;
 	}
 	*at = call->next;
-	if (c->last == call)
-		c->last = before;
+	if (line->last == call)
+		line->last = before;
+}
+
+bool
+calls_wait(const struct calls *c)
+{
+	return c->lines[0].first != NULL || c->lines[1].first != NULL;
 }
 
 /* A watch goes on where it was: `from` is put in its place. */
@@ -171,18 +202,49 @@ send_watch(struct buf *out, const struct call *call)
 	roster_frame_end(out, began, call->verb, FRAME_LAST, call->slot + 1);
 }
 
+/* What is left of a connection's long answers, when some are kept apart. */
+static uint64_t
+slow_max(const struct roster *r, uint64_t apart)
+{
+	uint64_t most = r->link.max_requests;
+
+	return most - (most / 2 < apart ? most / 2 : apart);
+}
+
+/* Of the two lines the one whose first has waited longer, as far as the connection carries it. */
+static struct line *
+next_line(struct roster *r)
+{
+	struct line *quick = &r->calls.lines[0], *slow = &r->calls.lines[1];
+
+	if (slow->first == NULL || r->calls.slow >= slow_max(r, CANCELS_APART))
+		return quick;
+	return quick->first != NULL && quick->first->order < slow->first->order ? quick : slow;
+}
+
+static struct call *
+next_in_line(struct roster *r)
+{
+	struct line *line = next_line(r);
+	struct call *call = line->first;
+
+	if (call == NULL)
+		return NULL;
+	line->first = call->next;
+	if (line->first == NULL)
+		line->last = NULL;
+	return call;
+}
+
 void
 calls_send(struct roster *r)
 {
-	struct calls *c = &r->calls;
+	struct call *call;
 
-	while (c->first != NULL && r->link.out.len - r->link.out_at < OUT_ENOUGH) {
-		struct call *call = c->first;
-
-		c->first = call->next;
-		if (c->first == NULL)
-			c->last = NULL;
+	while (r->link.out.len - r->link.out_at < OUT_ENOUGH && (call = next_in_line(r)) != NULL) {
 		call->state = CALL_SENT;
+		call->counted = is_slow(call->verb);
+		r->calls.slow += call->counted;
 		if (call->verb == ASK_WATCH)
 			send_watch(&r->link.out, call);
 		else
@@ -191,15 +253,6 @@ calls_send(struct roster *r)
 }
 
 /* ---- Starting ---- */
-
-/* A connection's long answers are numbered; some of them are left for other things than watches. */
-static uint64_t
-watches_max(const struct roster *r)
-{
-	uint64_t most = r->link.max_requests;
-
-	return most - (most / 2 < WATCHES_APART ? most / 2 : WATCHES_APART);
-}
 
 static bool
 has_room(struct roster *r, uint8_t verb, struct roster_error *error)
@@ -210,7 +263,7 @@ has_room(struct roster *r, uint8_t verb, struct roster_error *error)
 		error_local(error, NAME_FULL, "max_calls", "%zu calls are under way or wait", c->live);
 		return false;
 	}
-	if (verb == ASK_WATCH && c->watches >= watches_max(r)) {
+	if (verb == ASK_WATCH && c->watches >= slow_max(r, WATCHES_APART)) {
 		error_local(error, NAME_FULL, "watch", "a connection can't carry more than %zu watches", c->watches);
 		return false;
 	}
@@ -380,6 +433,7 @@ call_lost(struct roster *r, struct call *call, bool all)
 	} else if (all || is_hopeless(call)) {
 		call->state = CALL_ENDING;
 	} else {
+		uncount(&r->calls, call);
 		call->resumed |= call->told;
 		call->state = CALL_WAITING;
 		call_enqueue(r, call);
@@ -392,7 +446,7 @@ calls_lost(struct roster *r, const struct roster_error *error, bool all)
 {
 	struct calls *c = &r->calls;
 
-	c->first = c->last = NULL;
+	c->lines[0] = c->lines[1] = (struct line){ NULL, NULL };
 	for (size_t i = 0; i < c->count; i++)
 		if (c->slots[i]->state != CALL_FREE)
 			call_lost(r, c->slots[i], all);

@@ -201,6 +201,7 @@ turn(struct roster *r, bool was_ready)
 	link_turn(r, now);
 	clock_turn(r, now);
 	link_write(r);
+	handle_at(r, link_wanted_at(r));
 	/* A turn that found nothing else to do was called for by wake_fd. */
 	if (nudged || (was_ready && !rang && r->link.heard_at == heard))
 		(void)!read(r->wake_fd, &count, sizeof(count));

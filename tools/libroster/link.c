@@ -373,7 +373,7 @@ link_turn(struct roster *r, int64_t now)
 	do {
 		before = l->state;
 		if (l->state == LINK_IDLE || l->state == LINK_PAUSE) {
-			if (r->calls.first != NULL && (l->state == LINK_IDLE || now >= l->retry_at))
+			if (calls_wait(&r->calls) && (l->state == LINK_IDLE || now >= l->retry_at))
 				link_up(r, now);
 		} else if (l->state == LINK_RESOLVE) {
 			turn_resolve(r);
@@ -385,6 +385,17 @@ link_turn(struct roster *r, int64_t now)
 			turn_read(r);
 		}
 	} while (l->state > before && l->state < LINK_OPEN);
+}
+
+/* Calls wait, and there is no connection: when is it tried? They may have been started at any place of a turn. */
+int64_t
+link_wanted_at(const struct roster *r)
+{
+	const struct link *l = &r->link;
+
+	if (l->state > LINK_PAUSE || !calls_wait(&r->calls))
+		return NEVER;
+	return l->state == LINK_IDLE ? 0 : l->retry_at;
 }
 
 static void
@@ -426,9 +437,8 @@ link_clock(struct roster *r, int64_t now)
 
 	switch (l->state) {
 	case LINK_IDLE:
-		return NEVER;
 	case LINK_PAUSE:
-		return r->calls.first != NULL && now < l->retry_at ? l->retry_at : NEVER;
+		return NEVER;
 	case LINK_OPEN:
 		return clock_open(r, now);
 	case LINK_RESOLVE:

@@ -109,6 +109,7 @@ struct call {
 	uint32_t slot; /* the id on the wire is one more */
 	uint32_t generation;
 	uint8_t verb;
+	bool counted; /* among the slow ones */
 	bool told;    /* parts of its answer */
 	bool resumed; /* the next part is the first one on a new connection */
 	roster_fn *fn;
@@ -118,14 +119,21 @@ struct call {
 	struct buf frame; /* the whole request */
 	size_t from_at;   /* of a watch: where `from` belongs in it */
 	uint64_t from;
+	uint64_t order;    /* since when it waits */
 	struct call *next; /* in line */
+};
+
+struct line {
+	struct call *first, *last;
 };
 
 struct calls {
 	struct call **slots;
 	size_t count, capacity;
 	struct call *unused;
-	struct call *first, *last; /* in line, to be sent */
+	struct line lines[2]; /* to be sent: what is quick, and what makes long answers or writes */
+	size_t slow;          /* of the latter, sent */
+	uint64_t order;
 	size_t live, watches, bytes;
 };
 
@@ -134,7 +142,8 @@ struct call *call_new(struct roster *r, uint8_t verb, roster_fn *fn, void *arg);
 void call_free(struct roster *r, struct call *call);
 /* Behind all others. */
 void call_enqueue(struct roster *r, struct call *call);
-/* Out of line; then sent, as far as out has room. */
+bool calls_wait(const struct calls *c);
+/* Out of line; then sent, as far as out, and the connection, have room. */
 void calls_send(struct roster *r);
 /* The one with this id on the wire, NULL: there is none under way. */
 struct call *calls_find(struct roster *r, uint32_t id);
@@ -174,6 +183,7 @@ void link_release(struct roster *r);
 /* Connects and reads, as far as that goes without waiting. */
 void link_turn(struct roster *r, int64_t now);
 void link_write(struct roster *r);
+int64_t link_wanted_at(const struct roster *r);
 /* What the clock asks of it; returns when next. */
 int64_t link_clock(struct roster *r, int64_t now);
 void link_hello(struct roster *r);

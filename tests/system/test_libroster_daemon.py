@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""libroster against rosterd: the same answers as over HTTPS, and a mirror that is the server's equal after random changes, cuts and
+restarts."""
+
+import os
+import random
+import unittest
+
+from harness import GROUP, PATCH, Api, SystemTest, certificate, find_member, main
+from roster_script import OUT, Driver
+
+STEPS = int(os.environ.get("ROSTER_STEPS", "60"))
+NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+def field(name):
+    return str(OUT[name][0])
+
+
+class WithDaemon(SystemTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.operator = find_member(cls.daemon.ctl("token", "create", "--operator"), ("token", "secret"))
+        cls.made = 0
+
+    def fresh(self):
+        type(self).made += 1
+        key = f"lib{self.made}"
+        self.daemon.ctl("org", "create", key)
+        org = Api(f"{self.daemon.url}/orgs/{key}/scim/v2", self.operator, cafile=certificate()[0])
+        org.key = key
+        self.addCleanup(org.close)
+        return org
+
+    def driver(self, org, token=None, **options):
+        driver = Driver(self.daemon.roster_port, token=token or self.operator, org=org.key, **options)
+        self.addCleanup(driver.end)
+        self.assertEqual(driver.opened, {"ok": True})
+        return driver
+
+    def asked(self, driver, function, **request):
+        driver.call(function, **request)
+        said = driver.next()
+        self.assertNotIn("error", said)
+        return said
+
+
+class Questions(WithDaemon):
+    def test_checks_and_memberships(self):
+        org = self.fresh()
+        users = [org.user(f"u{n}")["id"] for n in range(4)]
+        crew = org.group("Crew", members=users[:2])["id"]
+        fleet = org.group("Fleet", members=[crew, users[2]])["id"]
+        driver = self.driver(org)
+        wanted = {(0, crew): 40, (0, fleet): 41, (2, fleet): 40, (2, crew): 42, (3, fleet): 42}
+        for (user, group), code in wanted.items():
+            said = self.asked(driver, "is_member", subject_id=users[user], group_id=group)
+            self.assertEqual((said["result"], said["answer"][field("code")]), (code < 42, code))
+        said = self.asked(driver, "is_member_batch", group_id=fleet,
+                          items=[{"subject_id": users[n % 4]} for n in range(25000)])
+        self.assertTrue(said["codes"] == [(41, 41, 40, 42)[n % 4] for n in range(25000)])
+        said = self.asked(driver, "check", subject_id=users[0], permission="member.view", explain=1)
+        self.assertIn(field("reason"), said["answer"])
+        self.assertEqual(self.asked(driver, "check", subject_id=NOBODY, permission="member.view")["answer"][field("code")], 16)
+        driver.call("check", subject_id=users[0])
+        error = driver.next()["error"]
+        self.assertEqual((error["status"], error["name"], error["field"]), (400, "INVALID_VALUE", "permission"))
+        self.assertEqual(driver.ask(do="ping"), {"ok": True})
+        driver.call("stats")
+        counts = {item[field("name")]: item.get(field("count"), 0) for item in driver.next()["told"]}
+        self.assertEqual((counts["users"], counts["groups"], counts["memberships"]), (4, 2, 4))
+
+    def test_a_thousand_at_once(self):
+        org = self.fresh()
+        ada = org.user("ada")["id"]
+        crew = org.group("Crew", members=[ada])["id"]
+        driver = self.driver(org)
+        driver.start("x", "is-member", times=2000, subject_id=ada, group_id=crew)
+        said = [driver.next() for _ in range(2000)]
+        self.assertTrue(all(line["answer"][field("code")] == 40 for line in said))
+
+    def test_a_token_that_is_none(self):
+        driver = self.driver(self.fresh(), token="rst_" + "A" * 43)
+        driver.call("check", subject="a", permission="member.view")
+        self.assertEqual(driver.next()["error"]["name"], "UNAUTHORIZED")
+
+
+class Mirrors(WithDaemon):
+    def head(self, driver):
+        driver.call("stats")
+        return {item[field("name")]: item.get(field("count"), 0) for item in driver.next()["told"]}["revision"]
+
+    def drained(self, driver):
+        """Without the lines in which the mirror tells its revisions."""
+        while True:
+            line = driver.next()
+            if "mirror" not in line:
+                return line
+
+    def test_random_changes(self):
+        org = self.fresh()
+        users = [org.user(f"u{n}")["id"] for n in range(12)]
+        groups = [org.group(f"g{n}")["id"] for n in range(6)]
+        org.patch(f"/Groups/{groups[0]}", {"op": "add", "path": "members", "value": [{"value": users[0]}]})
+        rng = random.Random(int(os.environ.get("ROSTER_SEED", "7")))
+        driver, asking = self.driver(org), self.driver(org)
+        driver.say(do="mirror", options={"memberships": True, "heartbeat": 1000})
+        self.assertEqual(self.drained(driver), {"ok": True})
+        for step in range(STEPS):
+            self.change(org, rng, users, groups)
+            if step % 20 == 19:
+                org.close()
+                self.daemon.end()
+                self.daemon.start()
+            if step % 5 == 4 or step == STEPS - 1:
+                self.compare(driver, asking, users, groups)
+
+    def change(self, org, rng, users, groups):
+        kind = rng.randrange(12)
+        if kind == 0:
+            users.append(org.user(f"n{rng.random()}")["id"])
+        elif kind == 1 and len(users) > 6:
+            self.assertEqual(org.delete(f"/Users/{users.pop(rng.randrange(len(users)))}").status, 204)
+        elif kind == 2:
+            groups.append(org.group(f"n{rng.random()}")["id"])
+        elif kind == 3 and len(groups) > 4:
+            self.assertEqual(org.delete(f"/Groups/{groups.pop(rng.randrange(len(groups)))}").status, 204)
+        else:
+            group, member = rng.choice(groups), rng.choice(users + groups)
+            if kind < 9:
+                operation = {"op": "add", "path": "members", "value": [{"value": member}]}
+            else:
+                operation = {"op": "remove", "path": f'members[value eq "{member}"]'}
+            reply = org.request("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": [operation]})
+            self.assertIn(reply.status, (200, 204, 400, 409), reply)  # cycles are refused, and what is not there
+
+    def compare(self, driver, asking, users, groups):
+        revision = self.head(asking)
+        driver.say(do="mirror_state", revision=revision, timeout_ms=8000)
+        state = self.drained(driver)
+        self.assertTrue(state["there"], state)
+        self.assertEqual(state["revision"], revision)
+        pairs = [(member, group) for member in users + groups for group in groups]
+        for direct in (False, True):
+            driver.say(do="mirror_ask", pairs=pairs, direct=direct)
+            mirrored = self.drained(driver)["are"]
+            asking.call("is_member_batch", items=[
+                {"subject_id": member, "group_id": group, "direct": int(direct), "subject_kind": 2 if member in groups else 0}
+                for member, group in pairs])
+            self.assertEqual(mirrored, [int(code in (40, 41)) for code in asking.next()["codes"]])
+        asking.call("stats")
+        counts = {item[field("name")]: item.get(field("count"), 0) for item in asking.next()["told"]}
+        self.assertEqual([counts[name] for name in ("users", "groups", "memberships")],
+                         [state[name] for name in ("users", "groups", "memberships")])
+
+
+if __name__ == "__main__":
+    main()
