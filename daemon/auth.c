@@ -603,6 +603,41 @@ auth_check(struct auth *a, unsigned worker, struct txn *reader, struct slice aut
 	return rc;
 }
 
+enum caller_kind
+auth_kind(const struct token *token)
+{
+	return kinds[token->kind].caller;
+}
+
+enum rc
+auth_enter(struct auth *a, struct txn *t, const struct token *token, struct slice org_key, int64_t now,
+	struct caller *out, struct err *err)
+{
+	struct known k = { .generation = store_epoch(a->options.store), .token = *token };
+	struct connection connection = { .dialect = DIALECT_TOLERANT };
+	struct arena *arena;
+	enum rc rc;
+
+	if (token->expires != 0 && token->expires <= now)
+		return invalid_token(err);
+	if ((rc = token_stands(t, token, &k.org, &connection, err)) != RC_OK)
+		return rc;
+	*out = (struct caller){ .kind = kinds[token->kind].caller,
+		.connection = token->connection,
+		.token = token->no,
+		.token_org = token->org,
+		.token_row = token->row,
+		.certificate = token->no == 0,
+		.generation = k.generation,
+		.dialect = connection.dialect };
+	arena = arena_new();
+	rc = kinds[token->kind].home ? enter_home(a, t, &k, org_key, now, out, err)
+	     : org_key.p == NULL     ? enter_platform(a, t, &k, out, err)
+				     : enter_any(a, arena, t, &k, org_key, now, out, err);
+	arena_free(arena);
+	return rc;
+}
+
 enum rc
 auth_identify(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization, int64_t now,
 	enum caller_kind *kind, char org_key[ORG_KEY_MAX + 1], struct err *err)
@@ -631,7 +666,10 @@ entry_still(struct auth *a, struct txn *t, const struct caller *c, struct token 
 
 	*org = (struct org){ .no = c->org };
 	memcpy(org->key, c->org_key, sizeof(org->key));
-	if (!token_next(t, c->token_org, c->token - 1, token) || token->no != c->token)
+	if (c->certificate)
+		*token = (struct token){ .kind = c->kind == CALLER_CONNECTION ? TOKEN_CONNECTION : TOKEN_KEY,
+			.org = c->org, .connection = c->connection, .owner = c->member };
+	else if (!token_next(t, c->token_org, c->token - 1, token) || token->no != c->token)
 		return unreadable(t, RC_UNAUTHORIZED, err);
 	if (store_epoch(a->options.store) == c->generation)
 		return RC_OK;
@@ -654,7 +692,7 @@ auth_still(struct auth *a, struct txn *t, const struct caller *c, struct err *er
 	bool enters;
 	enum rc rc;
 
-	if (c->token == 0 || (c->kind == CALLER_CONNECTION &&
+	if ((c->token == 0 && !c->certificate) || (c->kind == CALLER_CONNECTION &&
 				     store_epoch(a->options.store) == c->generation))
 		return RC_OK;
 	if ((rc = entry_still(a, t, c, &k.token, &org, err)) != RC_OK)

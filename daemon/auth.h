@@ -24,7 +24,8 @@ enum caller_kind {
 struct caller {
 	enum caller_kind kind;
 	uint32_t org; /* that is asked for; ORG_PLATFORM: the platform's base */
-	uint32_t connection, token; /* numbers in token_org; token 0: the control door */
+	uint32_t connection, token; /* numbers in token_org; token 0: the control door, or */
+	bool certificate;           /* a client certificate of a member or connection */
 	uint32_t token_org;         /* where the token is kept */
 	uint64_t token_row;         /* of the Token record in token_org; 0: none */
 	uint64_t person;            /* row in ORG_PLATFORM; 0: none */
@@ -64,6 +65,12 @@ enum rc auth_check(struct auth *a, unsigned worker, struct txn *reader, struct s
  * UNAUTHORIZED as above. */
 enum rc auth_identify(struct auth *a, unsigned worker, struct txn *reader, struct slice authorization,
 	int64_t now, enum caller_kind *kind, char org_key[ORG_KEY_MAX + 1], struct err *err) MUSTCHECK;
+
+/* The same as auth_check() for who showed a client certificate: token is one that is kept, or one that was made up for the member (owner) or the
+ * connection that the certificate stands for (number 0). Nothing is borrowed from the reader, which is not renewed. */
+enum rc auth_enter(struct auth *a, struct txn *reader, const struct token *token, struct slice org_key, int64_t now,
+	struct caller *out, struct err *err) MUSTCHECK;
+enum caller_kind auth_kind(const struct token *token);
 
 /* In the write transaction that carries out what a caller asked for before: its org, its token or
  * its membership may be gone by now. Errors as above. */

@@ -145,4 +145,7 @@ typedef enum rc (*ca_revoked_fn)(
 enum rc ca_verify(struct slice certificate, struct slice authority, int64_t now,
 	ca_revoked_fn is_revoked, void *arg, struct ca_subject *out, struct err *err) MUSTCHECK;
 
+/* The org's key that stands in a certificate: a claim, of the day of issue, and no proof. */
+bool ca_org_key_read(struct slice certificate, char *key, size_t size);
+
 #endif

@@ -253,23 +253,54 @@ uri_parse(struct slice rest, struct ca_subject *out)
 	return false;
 }
 
+/* The one URI of the subjectAltName; *names is to be freed. */
+static struct slice
+subject_uri(const X509 *x, GENERAL_NAMES **names)
+{
+	const GENERAL_NAME *name;
+
+	*names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	name = sk_GENERAL_NAME_num(*names) == 1 ? sk_GENERAL_NAME_value(*names, 0) : NULL;
+	if (name == NULL || name->type != GEN_URI)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ (const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
+		(size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier) };
+}
+
 static bool
 subject_read(const X509 *x, struct ca_subject *out)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	const GENERAL_NAME *name =
-		sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
-	const ASN1_STRING *uri =
-		name != NULL && name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
-	bool ok;
+	GENERAL_NAMES *names;
+	struct slice uri = subject_uri(x, &names);
+	bool ok = uri.p != NULL && uri_parse(uri, out) && serial_read(x, &out->serial);
 
-	ok = uri != NULL &&
-	     uri_parse((struct slice){ (const char *)ASN1_STRING_get0_data(uri),
-			       (size_t)ASN1_STRING_length(uri) },
-		     out) &&
-	     serial_read(x, &out->serial);
 	out->not_after = ca_time(X509_get0_notAfter(x));
 	GENERAL_NAMES_free(names);
+	return ok;
+}
+
+bool
+ca_org_key_read(struct slice certificate, char *key, size_t size)
+{
+	const struct slice head = SLICE("urn:rosterd:org:");
+	X509 *x = ca_parse(certificate);
+	GENERAL_NAMES *names = NULL;
+	struct slice uri = { NULL, 0 }, name = { NULL, 0 };
+	bool ok;
+
+	if (x != NULL)
+		uri = subject_uri(x, &names);
+	ok = uri.p != NULL && slice_starts(uri, head);
+	if (ok) {
+		uri = slice_from(uri, head.len);
+		ok = slice_split(&uri, ':', &name) && name.len > 0 && name.len < size;
+	}
+	if (ok) {
+		memcpy(key, name.p, name.len);
+		key[name.len] = '\0';
+	}
+	GENERAL_NAMES_free(names);
+	X509_free(x);
 	return ok;
 }
 

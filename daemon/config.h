@@ -19,6 +19,7 @@ struct config {
 	char **listen;    /* NULL-terminated */
 	char *public_url; /* without a slash at its end; NULL: the address that the client used */
 	char *tls_certificate, *tls_private_key;
+	char *tls_client_authority;
 	char *user, *group;
 	char *control_socket; /* never NULL: data_directory/control.sock by default */
 	uint64_t workers;     /* never 0: the number of cores by default */

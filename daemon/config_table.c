@@ -112,6 +112,10 @@ const struct setting config_settings[] = {
 	TEXT("tls.private_key", tls_private_key, NULL, true,
 		"PEM file: the private key. Read again on a reload."),
 
+	TEXT("tls.client_authority", tls_client_authority, NULL, false,
+		"PEM file: authorities of client certificates for roster://, beside those of the organisations. The common name "
+		"of such a certificate is the label of a service token."),
+
 	SIZE("store.map_size", map_size, MIB(16), TIB(64), GIB(1),
 		"Address space of the store to begin with; it doubles by itself when it is full."),
 	SIZE("store.map_limit", map_limit, MIB(16), TIB(64), TIB(1),

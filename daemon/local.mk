@@ -136,6 +136,7 @@ libdaemon_a_SOURCES = \
 	daemon/retention.c daemon/retention.h \
 	daemon/roster/ask.c \
 	daemon/roster/batch.c \
+	daemon/roster/certificate.c \
 	daemon/roster/message.h \
 	daemon/roster/sync.c \
 	daemon/roster/door.c \

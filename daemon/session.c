@@ -293,7 +293,7 @@ pump(struct session *s, struct buf *out)
 /* ---- Life ---- */
 
 void
-session_new(struct worker *w, int fd, const char *peer)
+session_new(struct worker *w, int fd, SSL *ssl, const char *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -302,8 +302,7 @@ session_new(struct worker *w, int fd, const char *peer)
 	s->worker = w;
 	s->tasks_end = &s->tasks;
 	memcpy(s->peer, peer, strnlen(peer, sizeof(s->peer) - 1));
-	link_init(&s->link, fd, server_new_session_ssl(w->server));
-	s->link.broken |= s->link.ssl == NULL;
+	link_init(&s->link, fd, ssl);
 	set_deadline(s, w->server->options.head_timeout);
 	(void)event_assign(&s->rd, w->base, fd, EV_READ | EV_PERSIST, on_event, s);
 	(void)event_assign(&s->wr, w->base, fd, EV_WRITE | EV_PERSIST, on_event, s);

@@ -10,7 +10,7 @@
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
 
-#include <openssl/x509.h>
+#include <openssl/ssl.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -94,7 +94,8 @@ bool session_stopping(const struct session *s);
 
 /* ---- For the worker ---- */
 
-void session_new(struct worker *w, int fd, const char *peer);
+/* Takes fd and ssl over; NULL: plain, for tests. */
+void session_new(struct worker *w, int fd, SSL *ssl, const char *peer);
 /* Acts when the deadline is over. May free s. */
 void session_check(struct session *s);
 /* The worker stops: what was asked is answered, then the connection closes. */

@@ -243,10 +243,15 @@ accepted(struct listener *l, int fd, const struct sockaddr_storage *sa)
 	}
 	count(&w->counters.accepted);
 	format_peer(sa, peer, sizeof(peer));
-	if (l->kind == LISTEN_ROSTER)
-		session_new(w, fd, peer);
-	else
+	if (l->kind == LISTEN_ROSTER) {
+		SSL *ssl = server_new_session_ssl(s);
+
+		if (ssl == NULL)
+			abort();
+		session_new(w, fd, ssl, peer);
+	} else {
 		conn_new(w, fd, l->kind == LISTEN_HTTPS, peer);
+	}
 }
 
 static void

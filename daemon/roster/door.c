@@ -263,7 +263,8 @@ roster_new(const struct roster_options *options, struct roster **out, struct err
 		projection_default(options->schema->types[i], &r->by_default[options->schema->types[i]->code]);
 	r->waker = waker_new(options->workers);
 	store_on_commit(options->store, on_commit, r);
-	if ((rc = pool_new(options->workers, &r->pool, err)) != RC_OK)
+	if ((rc = pool_new(options->workers, &r->pool, err)) != RC_OK ||
+		(rc = certificate_authority_load(options->config->tls_client_authority, &r->authority, err)) != RC_OK)
 		roster_free(r);
 	else
 		*out = r;
@@ -292,6 +293,7 @@ roster_free(struct roster *r)
 		arena_free(r->workers[i].arena);
 		recall_free(r->workers[i].recall);
 	}
+	X509_STORE_free(r->authority);
 	free(r->workers);
 	free(r);
 }

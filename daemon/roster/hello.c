@@ -21,12 +21,24 @@ read_token(struct message *m, struct err *err)
 	struct peer *p = m->peer;
 	struct slice token = fields_bytes(&m->in, IN_TOKEN);
 
-	if (token.p == NULL)
-		return fail(err, RC_UNAUTHORIZED, "token", "is missing, and there is no client certificate");
 	if (token.len > TOKEN_TEXT)
 		return fail(err, RC_UNAUTHORIZED, "", "the bearer token is unknown, revoked or expired");
 	(void)snprintf(p->authorization, sizeof(p->authorization), "Bearer %.*s", SLICE_ARG(token));
 	return RC_OK;
+}
+
+static enum rc
+identify_certificate(struct message *m, enum caller_kind *kind, struct err *err)
+{
+	struct peer *p = m->peer;
+	struct token token;
+	enum rc rc = certificate_identify(m, &token, err);
+
+	if (rc == RC_OK)
+		*kind = auth_kind(&token);
+	if (rc == RC_OK && !p->certificate.service)
+		memcpy(p->org, p->certificate.org, sizeof(p->org));
+	return rc;
 }
 
 static enum rc
@@ -37,10 +49,16 @@ identify(struct message *m, enum caller_kind *kind, struct err *err)
 
 	if (fields_number(&m->in, IN_VERSION) < ROSTER_VERSION)
 		return fail(err, RC_BAD_REQUEST, "version", "this server speaks version %d", ROSTER_VERSION);
-	if ((rc = message_read(m, err)) != RC_OK || (rc = read_token(m, err)) != RC_OK)
-		return rc;
 	sync_forget(p); /* it was begun with other rights */
 	p->entry = (struct peer_entry){ .until = 0 };
+	p->certificate.shown = false;
+	p->org[0] = p->authorization[0] = '\0';
+	if ((rc = message_read(m, err)) != RC_OK)
+		return rc;
+	if (!fields_has(&m->in, IN_TOKEN))
+		return identify_certificate(m, kind, err);
+	if ((rc = read_token(m, err)) != RC_OK)
+		return rc;
 	return auth_identify(m->roster->options.auth, worker_index(session_worker(m->session)), m->worker->reader,
 		slice_of(p->authorization), m->worker->now, kind, p->org, err);
 }
@@ -164,9 +182,7 @@ stats_of_daemon(struct message *m, struct err *err)
 	enum rc rc;
 
 	if ((rc = message_read(m, err)) != RC_OK ||
-		(rc = auth_check(m->roster->options.auth, worker_index(session_worker(m->session)),
-			 m->worker->reader, slice_of(m->peer->authorization), (struct slice){ NULL, 0 },
-			 m->worker->now, &caller, err)) != RC_OK)
+		(rc = peer_check(m, (struct slice){ NULL, 0 }, &caller, err)) != RC_OK)
 		return rc;
 	if (caller.kind != CALLER_OPERATOR)
 		return fail(err, RC_FORBIDDEN, "", "only an operator of the platform can do this; name an org");

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "daemon/ca.h"
 #include "daemon/directory/check.h"
 #include "daemon/pool.h"
 #include "daemon/directory/recall.h"
@@ -28,6 +29,7 @@ struct roster {
 	struct roster_worker *workers;
 	struct pool *pool; /* for what takes longer than a turn: parsing, planning */
 	_Atomic unsigned syncs; /* open */
+	X509_STORE *authority;  /* of client certificates, as configured; or NULL */
 };
 
 /* Who a session is, and what was found out about it and an org. That holds while nothing was committed, or nothing that could
@@ -44,12 +46,22 @@ struct peer_entry {
 
 enum { RIGHT_CHECK, RIGHT_MEMBERS, RIGHT_SYNC, RIGHT_WATCH, RIGHT_STATS, RIGHT_COUNT };
 
+/* Who showed a certificate in the handshake (certificate.c). */
+struct peer_certificate {
+	bool shown;   /* and is let in by it */
+	bool service; /* of the configured authority: the token of that hash; else of an org: */
+	uint8_t token[TOKEN_HASH];
+	char org[ORG_KEY_MAX + 1];
+	char fingerprint[CA_FINGERPRINT_TEXT];
+};
+
 struct peer {
 	struct roster *roster;
 	struct session *session;
 	bool welcome;
 	unsigned failures; /* of hello */
-	char authorization[TOKEN_TEXT + 8]; /* "Bearer rst_…" */
+	char authorization[TOKEN_TEXT + 8]; /* "Bearer rst_…"; "" with a certificate */
+	struct peer_certificate certificate;
 	char org[ORG_KEY_MAX + 1]; /* the one that the token opens; "": several, or none yet */
 	struct peer_entry entry;   /* of the org that was asked about last */
 	struct peer_sync *sync;    /* NULL: none is open */
@@ -94,7 +106,22 @@ verb_run sync_begin_run, sync_records_run, sync_plan_run, sync_commit_run, sync_
 /* Forgets the sync that is open, if one is. */
 void sync_forget(struct peer *p);
 
+/* ---- Certificates (certificate.c) ---- */
+
+/* INVALID_VALUE when the file can't be used; NULL: none, *out is NULL. */
+enum rc certificate_authority_load(const char *file, X509_STORE **out, struct err *err) MUSTCHECK;
+/* At hello: whose the session's certificate is, as the token that it is as good as, or no token at all (number 0) but one made up for the member
+ * or connection. UNAUTHORIZED, with the reason. */
+enum rc certificate_identify(struct message *m, struct token *out, struct err *err) MUSTCHECK;
+/* Later: the same as it is now. */
+enum rc certificate_token(struct message *m, struct token *out, struct err *err) MUSTCHECK;
+
 /* ---- Within a message ---- */
+
+/* What the peer may do in an org (p NULL: on the platform), as auth_check() says. */
+enum rc peer_check(struct message *m, struct slice org_key, struct caller *out, struct err *err) MUSTCHECK;
+/* Whether token or certificate are good at all now, whatever they may do where. */
+enum rc peer_still(struct message *m, enum caller_kind *kind, struct err *err) MUSTCHECK;
 
 /* Opens the worker's reader, which the session's turn closes. */
 enum rc message_read(struct message *m, struct err *err) MUSTCHECK;

@@ -1,7 +1,6 @@
 /* orgs-of: the organisations of a person. */
 #include "daemon/directory/form.h"
 #include "daemon/directory/organization.h"
-#include "daemon/exchange.h"
 #include "daemon/roster/list.h"
 
 #include "base/banned.h"
@@ -10,14 +9,6 @@ static struct orgtx *
 platform_of(struct message *m)
 {
 	return orgtx_open(m->worker->reader, ORG_PLATFORM);
-}
-
-/* Whether the token may enter, and who asks there. The reader may be renewed: nothing borrowed from it outlives this. */
-static enum rc
-enter(struct message *m, struct slice key, struct caller *c, struct err *err)
-{
-	return auth_check(m->roster->options.auth, worker_index(session_worker(m->session)), m->worker->reader,
-		slice_of(m->peer->authorization), key, m->worker->now, c, err);
 }
 
 /* ---- Whose ---- */
@@ -29,7 +20,7 @@ own_person(struct message *m, uint64_t *person, struct err *err)
 	struct slice home = slice_of(m->peer->org);
 	struct caller c;
 	struct record r;
-	enum rc rc = enter(m, home.len > 0 ? home : (struct slice){ NULL, 0 }, &c, err);
+	enum rc rc = peer_check(m, home.len > 0 ? home : (struct slice){ NULL, 0 }, &c, err);
 
 	if (rc != RC_OK)
 		return rc;
@@ -82,12 +73,10 @@ orgs_of_open(struct message *m, struct list *l, bool first, struct err *err)
 {
 	bool named = fields_has(&m->in, IN_SUBJECT_ID) || fields_has(&m->in, IN_SUBJECT_NAME);
 	enum caller_kind kind;
-	char key[ORG_KEY_MAX + 1];
 	enum rc rc;
 
 	if ((rc = check_fields(m, err)) != RC_OK || (rc = message_read(m, err)) != RC_OK ||
-		(rc = auth_identify(m->roster->options.auth, worker_index(session_worker(m->session)),
-			 m->worker->reader, slice_of(m->peer->authorization), m->worker->now, &kind, key, err)) != RC_OK)
+		(rc = peer_still(m, &kind, err)) != RC_OK)
 		return rc;
 	if (!first)
 		return RC_OK;
@@ -125,7 +114,7 @@ is_told(struct message *m, struct list *l, uint64_t place)
 	struct err ignored;
 
 	return org_of_row(&m->roster->directory, platform_of(m), place, &org) &&
-	       enter(m, slice_of(org.key), &c, &ignored) == RC_OK &&
+	       peer_check(m, slice_of(org.key), &c, &ignored) == RC_OK &&
 	       sees_member(m, l->scratch, &c, member_in(m, l->scratch, c.org, l->about));
 }
 

@@ -24,6 +24,36 @@ message_read(struct message *m, struct err *err)
 	return RC_OK;
 }
 
+enum rc
+peer_check(struct message *m, struct slice org_key, struct caller *out, struct err *err)
+{
+	const struct roster_options *ro = &m->roster->options;
+	struct token token;
+	enum rc rc;
+
+	if (!m->peer->certificate.shown)
+		return auth_check(ro->auth, worker_index(session_worker(m->session)), m->worker->reader,
+			slice_of(m->peer->authorization), org_key, m->worker->now, out, err);
+	rc = certificate_token(m, &token, err);
+	return rc != RC_OK ? rc
+			   : auth_enter(ro->auth, m->worker->reader, &token, org_key, m->worker->now, out, err);
+}
+
+enum rc
+peer_still(struct message *m, enum caller_kind *kind, struct err *err)
+{
+	char home[ORG_KEY_MAX + 1];
+	struct token token;
+	enum rc rc;
+
+	if (!m->peer->certificate.shown)
+		return auth_identify(m->roster->options.auth, worker_index(session_worker(m->session)),
+			m->worker->reader, slice_of(m->peer->authorization), m->worker->now, kind, home, err);
+	if ((rc = certificate_token(m, &token, err)) == RC_OK)
+		*kind = auth_kind(&token);
+	return rc;
+}
+
 static bool
 same_org(const struct peer_entry *e, struct slice key)
 {
@@ -58,8 +88,7 @@ entry_load(struct message *m, struct slice key, struct peer_entry *e, struct err
 	enum rc rc;
 
 	*e = (struct peer_entry){ .epoch = epoch, .until = m->worker->now + SECOND };
-	if ((rc = auth_check(ro->auth, worker_index(session_worker(m->session)), t,
-		     slice_of(m->peer->authorization), key, m->worker->now, &e->caller, err)) != RC_OK) {
+	if ((rc = peer_check(m, key, &e->caller, err)) != RC_OK) {
 		e->caller.org = ORG_PLATFORM; /* nothing is known */
 		return rc;
 	}
