@@ -33,6 +33,9 @@ class NodeDaemonTest(SystemTest):
     def test_lists(self):
         self.check("daemon_lists.test.js")
 
+    def test_sync(self):
+        self.check("daemon_sync.test.js")
+
     def test_watch(self):
         self.check("daemon_watch.test.js")
 

@@ -428,13 +428,18 @@ test('a sync: whole lines in frames of a limited size, a plan, a commit', async 
 		counts: [{ action: 'create', type: 'User', count: 500 }, { action: 'unchanged', type: 'User', count: 0 }],
 		samples: [{ action: 'create', type: 'User', name: 'ada' }, { action: 'change', type: 'User', id: uuid(3), name: 'bob', data: 'title' }] });
 	assert.deepEqual(await sync.commit(), { revision: 10, counts: [{ action: 'create', type: 'User', count: 500 }] });
-	await sync.abort();
+	await sync.abort(); // of what is over, nothing
+	await assert.rejects(sync.plan(), error('CLOSED'));
+	const other = await client.sync({ match: 'id' });
+	await assert.rejects(other.records([5]), error('INVALID_VALUE'));
+	await assert.rejects(other.records(['x'.repeat(3000)]), error('TOO_LARGE'));
+	await other.abort();
+	await until(() => server.peers.every((peer) => peer.socket.destroyed));
+	assert.deepEqual(server.peers[1].seen.map((one) => one.type), ['sync-begin', 'sync-abort']);
 	const [begin, ...rest] = server.peers[0].seen;
 	assert.deepEqual(begin.fields, { org: 'acme', connection: 'hr', match: 'userName', groups: 1 });
-	assert.ok(rest.every((one) => one.fields.sync === 77));
-	assert.deepEqual(rest.slice(-3).map((one) => [one.type, one.fields]), [['sync-plan', { sync: 77, limit: 1 }], ['sync-commit', { sync: 77 }], ['sync-abort', { sync: 77 }]]);
-	await assert.rejects(sync.records([5]), error('INVALID_VALUE'));
-	await assert.rejects(sync.records(['x'.repeat(3000)]), error('TOO_LARGE'));
+	assert.ok(rest.every((one) => one.fields.sync === 77 && one.fields.org === 'acme'));
+	assert.deepEqual(rest.slice(-2).map((one) => [one.type, one.fields]), [['sync-plan', { org: 'acme', sync: 77, limit: 1 }], ['sync-commit', { org: 'acme', sync: 77 }]]);
 });
 
 test('a sync ends with its connection; a commit is not sent twice', async (t) => {

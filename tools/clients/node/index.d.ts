@@ -168,19 +168,22 @@ export interface ActionCount { action: Action; type?: string; count: Uint }
 export interface ActionSample { action: Action; type?: string; id?: Id; name: string; data?: string }
 
 /**
- * A whole desired state under way. It lives on one connection: when that ends, so does the sync (DISCONNECTED), and
- * nothing has changed, unless it was the answer to commit() that was lost.
+ * A whole desired state under way. It lives on a connection of its own, until commit() or abort() has done: when that
+ * ends before, so does the sync (DISCONNECTED), and nothing has changed, unless it was the answer to commit() that was
+ * lost. A commit that is refused may be planned and committed again.
  */
 export class Sync {
 	private constructor();
 	/**
 	 * Sends SCIM Users and Groups: objects, or strings or bytes of whole lines of JSON. Takes from the source no faster
-	 * than the server reads. Gives the number of records so far. May be called any number of times.
+	 * than the server reads. Gives the number of records so far. May be called any number of times. When a record is
+	 * refused, nothing can be made of this sync any more.
 	 */
 	records(source: Iterable<SyncRecord> | AsyncIterable<SyncRecord> | string | Uint8Array, options?: CallOptions): Promise<Uint>;
 	/** What commit() would do, with `limit` samples of each kind. */
 	plan(fields?: { limit?: number }, options?: CallOptions): Promise<{ revision: Uint; counts: ActionCount[]; samples: ActionSample[] }>;
 	commit(options?: CallOptions): Promise<{ revision: Uint; counts: ActionCount[] }>;
+	/** Forgets it; nothing when it is over. */
 	abort(options?: CallOptions): Promise<void>;
 }
 
@@ -250,7 +253,7 @@ export class Mirror extends EventEmitter {
 }
 
 /**
- * Keeps one connection, made with the first request; each watch and mirror has one more of its own. What is asked in
+ * Keeps one connection, made with the first request; each watch, mirror and sync has one more of its own. What is asked in
  * one turn of the event loop goes out in one write, and answers come in any order.
  *
  * When a connection ends, reads are asked again on a new one within their deadline, and also when the server is busy
@@ -261,7 +264,7 @@ export class Client {
 	constructor(address: string, options?: Options);
 	/** Connects now and not with the first request. */
 	connect(options?: CallOptions): Promise<Hello>;
-	/** Changes to another token, on connections that are there as well as on later ones. */
+	/** Changes to another token, on connections that are there as well as on later ones; syncs under way keep theirs. */
 	setToken(token: Options['token'], options?: CallOptions): Promise<void>;
 	/** Ends all connections; what is under way fails with CLOSED. */
 	close(): void;

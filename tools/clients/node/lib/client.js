@@ -31,7 +31,8 @@ function settingsOf(address, options) {
 export class Client {
 	#settings;
 	#link;
-	#links = new Set(); // of watches and mirrors
+	#watches = new Set(); // links of watches and mirrors
+	#syncs = new Set(); // of syncs, which a new hello would end
 	#closed = false;
 
 	constructor(address, options = {}) {
@@ -50,15 +51,14 @@ export class Client {
 	async setToken(token, options) {
 		this.#settings.token = token;
 		const deadline = this.#deadline(options);
-		await Promise.all([this.#link, ...this.#links].map((link) => link.hello(deadline)));
+		await Promise.all([this.#link, ...this.#watches].map((link) => link.hello(deadline)));
 	}
 
 	/** Ends all connections; what is under way fails with CLOSED. */
 	close() {
 		this.#closed = true;
-		for (const link of [this.#link, ...this.#links])
-			link.close();
-		this.#links.clear();
+		for (const link of [this.#link, ...this.#watches, ...this.#syncs])
+			this.#give(link);
 	}
 
 	#deadline(options) {
@@ -94,12 +94,18 @@ export class Client {
 		return new List(this.#link, type, fields, { timeout: this.#settings.timeout, ...options });
 	}
 
-	#ownLink() {
+	#ownLink(links = this.#watches) {
 		if (this.#closed)
 			throw new RosterError({ error: 'CLOSED', message: 'this client was closed' });
 		const link = new Link(this.#settings);
-		this.#links.add(link);
+		links.add(link);
 		return link;
+	}
+
+	#give(link) {
+		link.close();
+		this.#watches.delete(link);
+		this.#syncs.delete(link);
 	}
 
 	// ---- Questions ----
@@ -166,11 +172,17 @@ export class Client {
 		return shape.joined(await this.#write('delete', fields, options));
 	}
 
-	/** Begins a sync; see Sync. */
+	/** Begins a sync, on a connection of its own: one that is busy with records is not read from; see Sync. */
 	async sync(fields, options) {
-		const deadline = this.#deadline(options), connection = await this.#link.ready(deadline);
-		const [answer] = await connection.request('sync-begin', this.#about(fields), deadline, { long: true });
-		return new Sync(connection, answer.sync ?? 0, { timeout: this.#settings.timeout });
+		const deadline = this.#deadline(options), link = this.#ownLink(this.#syncs);
+		try {
+			const connection = await link.ready(deadline);
+			const about = this.#about(fields), [{ sync }] = await connection.request('sync-begin', about, deadline, { long: true });
+			return new Sync(connection, { org: about.org, sync }, { timeout: this.#settings.timeout }, () => this.#give(link));
+		} catch (error) {
+			this.#give(link);
+			throw error;
+		}
 	}
 
 	// ---- Following ----
@@ -180,15 +192,14 @@ export class Client {
 		try {
 			yield* watch(link, this.#about(fields), options);
 		} finally {
-			link.close();
-			this.#links.delete(link);
+			this.#give(link);
 		}
 	}
 
 	/** A copy of who is in what, kept by a watch; see Mirror. */
 	mirror({ org = this.#settings.org } = {}) {
 		const link = this.#ownLink(), mirror = new Mirror(link, org);
-		mirror.once('stop', () => this.#links.delete(link));
+		mirror.once('stop', () => this.#give(link));
 		return mirror;
 	}
 

@@ -173,7 +173,6 @@ export class Mirror extends EventEmitter {
 		} catch (error) {
 			this.error ??= error;
 		}
-		link.close();
 		this.emit('stop', this.error);
 		this.emit('change', this.revision); // wakes reached()
 	}

@@ -8,23 +8,31 @@ const NEWLINE = 10;
 
 /**
  * The whole desired state of an organisation, sent by records(), looked at with plan(), made true by commit() or
- * forgotten by abort(). It lives on one connection: when that ends, so does the sync (DISCONNECTED), and nothing has
+ * forgotten by abort(). It lives on a connection of its own, until then: when that ends, so does the sync (DISCONNECTED), and nothing has
  * changed, unless that was the answer to commit().
  */
 export class Sync {
 	#connection;
-	#sync;
+	#named; // in every request
 	#options;
+	#done;
 
-	constructor(connection, sync, options) {
+	/** `named`: the organisation and the sync's number. `done` is called when the connection is not needed any more. */
+	constructor(connection, named, options, done) {
 		this.#connection = connection;
-		this.#sync = sync;
+		this.#named = named;
 		this.#options = options;
+		this.#done = done;
 	}
 
 	#ask(type, fields, options) {
 		const deadline = new Deadline({ ...this.#options, ...options });
-		return this.#connection.request(type, { sync: this.#sync, ...fields }, deadline, { long: true });
+		return this.#connection.request(type, { ...this.#named, ...fields }, deadline, { long: true });
+	}
+
+	#over() {
+		this.#done?.();
+		this.#done = undefined;
 	}
 
 	/**
@@ -54,11 +62,16 @@ export class Sync {
 	}
 
 	async commit(options) {
-		return committed(await this.#ask('sync-commit', {}, options));
+		const result = committed(await this.#ask('sync-commit', {}, options));
+		this.#over();
+		return result;
 	}
 
+	/** Forgets it; nothing when it is over. */
 	async abort(options) {
-		await this.#ask('sync-abort', {}, options);
+		if (this.#done)
+			await this.#ask('sync-abort', {}, options);
+		this.#over();
 	}
 }
 
