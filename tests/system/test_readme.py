@@ -37,7 +37,7 @@ class Readme(unittest.TestCase):
         run = subprocess.run(["bash", "-e"], input="\n".join(script), text=True, cwd=ROOT, env=self.env,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
         self.assertEqual(run.returncode, 0, run.stdout)
-        started, created, found, grouped, asked, left, made = [part.strip() for part in run.stdout.split(MARK)][:7]
+        started, created, found, grouped, asked, product, left, made = [part.strip() for part in run.stdout.split(MARK)][:8]
 
         self.assertIn("SCIM base URL", started)
         self.assertRegex(started, r"https://127\.0\.0\.1:\d+/orgs/demo/scim/v2")
@@ -51,6 +51,9 @@ class Readme(unittest.TestCase):
         self.assertIn('"decision":false', asked)
         self.assertIn('"missing":"member.invite"', asked)
         self.assertIn('"status":"pending"', asked)
+        check, member = product.splitlines()
+        self.assertIn("answer=False, code='missing'", check)
+        self.assertIn("answer=True, code='direct'", member)
         self.assertIn('"active":false', left)
         self.assertTrue(left.endswith("204"), left)
         self.assertRegex(made, r"rst_[A-Za-z0-9_-]{43}")
