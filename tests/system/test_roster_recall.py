@@ -9,7 +9,7 @@ import os
 import random
 import time
 
-from harness import SystemTest, find_member, main
+from harness import Api, SystemTest, certificate, find_member, main
 from wire import CODES, Wire
 
 OURS = "urn:rosterd:scim:schemas:core:1.0:"
@@ -226,6 +226,20 @@ class Recall(SystemTest):
         time.sleep(max(0, now + 3.2 - time.time()))
         self.assertEqual(self.wire.check(begins, "content.edit", scope_id=place), "granted")
         self.assertEqual(self.wire.check(ends, "content.edit", scope_id=place), "missing")
+
+    def test_a_person_sleeps(self):
+        """What is said of a member hangs on the person, too, whose record is the platform's."""
+        self.random, self.gone = random.Random(SEED), []
+        self.make()
+        person = find_member(self.daemon.ctl("person", "create", "pat", "--email", "pat@example.com", "--verified"), ("id",))
+        who = self.op.user("pat", emails=[{"value": "pat@example.com"}])["id"]
+        self.ok(self.op.post(f"/Users/{who}/.link", {"person": person}))
+        platform = Api(f"{self.daemon.url}/scim/v2", self.op.token, cafile=certificate()[0])
+        for active, code in ((True, "granted"), (False, "inactive_subject"), (True, "granted")) * 2:
+            reply = platform.patch(f"/People/{person}", {"op": "replace", "path": "active", "value": active})
+            self.assertIn(reply.status, (200, 204), reply)
+            for _ in range(2):
+                self.assertEqual(self.wire.check(who, "member.view"), code)
 
     def test_a_revision_is_seen(self):
         """Read your writes: the answer's revision is at least that of the write."""
