@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test, { after } from 'node:test';
 import { organisation } from './organisation.js';
 import { SEED, randomness } from './random.js';
-import { api, client, closeApi, error, evaluations, make, patch, site } from './site.js';
+import { api, ca, client, closeApi, error, evaluations, make, patch, site } from './site.js';
 
 const random = randomness();
 
@@ -26,6 +26,18 @@ test('hello: who one is; a token that is wrong; another one later', async (t) =>
 	await assert.rejects(changing.check({ subjectId: users[0].id, permission: permissions[0] }), error('FORBIDDEN', { status: 403 }));
 	await changing.setToken(site.service);
 	assert.equal(typeof (await changing.check({ subjectId: users[0].id, permission: permissions[0] })).answer, 'boolean');
+});
+
+test('a certificate instead of a token: the member, in the organisation', async (t) => {
+	const [settings] = (await api('GET', '/Settings')).Resources;
+	await api('POST', `/Settings/${settings.id}/.ca`, {});
+	const { certificate, privateKey } = await make('Certificate', { displayName: 'laptop', subject: { value: users[0].id } });
+	const shown = { token: undefined, tls: { ca, cert: certificate, key: privateKey } }, asking = client(t, shown);
+	assert.equal((await asking.connect()).org, site.org);
+	assert.equal((await client(t, { ...shown, issuer: site.org }).connect()).org, site.org);
+	await assert.rejects(client(t, { ...shown, issuer: 'another' }).connect(), error('UNAUTHORIZED'));
+	assert.equal((await asking.check({ subjectId: users[0].id, permission: 'org.view' })).code, 'granted'); // own:org.check
+	await assert.rejects(asking.check({ subjectId: users[1].id, permission: 'org.view' }), error('FORBIDDEN', { status: 403 }));
 });
 
 test('ping, stats', async (t) => {

@@ -18,7 +18,7 @@ const SCHEMAS = { User: 'urn:ietf:params:scim:schemas:core:2.0:User', Group: 'ur
 
 /** What the daemon's starter told: address, url, ca, org, and tokens by the kind of their owner. */
 export const site = JSON.parse(process.env.ROSTER_TEST);
-const ca = readFileSync(site.ca);
+export const ca = readFileSync(site.ca);
 const agent = new https.Agent({ keepAlive: true, maxSockets: 4, ca });
 
 function send(method, path, body, token) {

@@ -18,6 +18,8 @@ export interface Options {
 	token?: string | (() => string | Promise<string>);
 	/** The organisation of requests that name none. */
 	org?: string;
+	/** The key of the organisation that issued tls.cert, when that has changed since. */
+	issuer?: string;
 	/** A name for the server's log. */
 	name?: string;
 	/** Milliseconds until a request is given up (10,000); 0: never. */

@@ -15,7 +15,7 @@ const DEFAULTS = {
 	backoff: { first: 50, most: 5_000 },
 	tls: {},
 };
-const OPTIONS = new Set([...Object.keys(DEFAULTS), 'token', 'org']);
+const OPTIONS = new Set([...Object.keys(DEFAULTS), 'token', 'org', 'issuer']);
 
 function settingsOf(address, options) {
 	for (const name in options)

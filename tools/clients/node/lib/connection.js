@@ -152,7 +152,7 @@ export class Connection {
 
 	/**
 	 * Connects and says hello. `settings`: host, port, tls (options of tls.connect), token (or a function that gives
-	 * it), name, keepAlive. Rejects with DISCONNECTED when another attempt may go better, otherwise with what is wrong.
+	 * it), issuer, name, keepAlive. Rejects with DISCONNECTED when another attempt may go better, otherwise with what is wrong.
 	 */
 	static async open(settings, deadline) {
 		const socket = await handshake(settings, deadline);
@@ -175,8 +175,8 @@ export class Connection {
 	}
 
 	/** Says who we are; again later, to change to a new token. */
-	async hello({ token, name }, deadline) {
-		const fields = { version: 1, token: typeof token === 'function' ? await token() : token, client: name };
+	async hello({ token, name, issuer }, deadline) {
+		const fields = { version: 1, token: typeof token === 'function' ? await token() : token, org: issuer, client: name };
 		const [answer] = await this.request('hello', fields, deadline);
 		if (answer.version !== 1)
 			throw new RosterError({ error: 'UNREACHABLE', message: `the server speaks version ${answer.version ?? 0} of ${ALPN}` });
