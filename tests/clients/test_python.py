@@ -458,10 +458,11 @@ class TestTls(ScriptedTest):
 
         def script(peer):
             seen.append(peer.connection.getpeercert()["subject"])
-            self.assertNotIn("token", peer.hello().values)
+            hello = peer.hello()
+            self.assertEqual((hello.get("token"), hello.get("org")), (None, b"acme"))
             peer.answer(peer.read("ping"))
             peer.rest()
-        self.client(script, context, token=None, certificate=harness.certificate()).ping()
+        self.client(script, context, token=None, certificate=harness.certificate(), issuer="acme").ping()
         self.assertEqual(seen, [((("commonName", "localhost"),),)])
 
     def test_addresses(self):

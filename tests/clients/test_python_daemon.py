@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 
-from known import SEED, DaemonTest, Site, SiteTest, harness, roster
+from known import OURS, SEED, DaemonTest, Site, SiteTest, harness, roster
 
 PERMISSIONS = ("content.view", "content.edit", "workspace.view", "member.view", "member.edit", "org.delete", "no.such")
 
@@ -46,6 +46,30 @@ class TestChecks(SiteTest):
             self.assertEqual(caught.exception.status, status, caught.exception)
             self.assertTrue(caught.exception.message)
         self.asker.ping()
+
+    def test_client_certificate(self):
+        """Without a token, a certificate that the organisation's own authority issued says who one is."""
+        self.daemon.ctl("person", "create", "pat", "--name", "Pat", "--email", "pat@example.com", "--verified")
+        self.daemon.ctl("org", "create", "pats", "--owner", "pat")
+        token = harness.find_member(self.daemon.ctl("person", "token", "pat"), ("token",))
+        owner = harness.Api(f"{self.daemon.url}/orgs/pats/scim/v2", token, cafile=harness.certificate()[0])
+        self.addCleanup(owner.close)
+        self.assertEqual(owner.post(f"/Settings/{owner.get('/Settings').ids[0]}/.ca", {}).status, 201)
+        pat = owner.get("/Users").ids[0]
+        one = owner.post("/Certificates", {"schemas": [OURS + "Certificate"], "subject": {"value": pat}})
+        self.assertEqual(one.status, 201, one)
+        files = [self.daemon.folder / name for name in ("pat.pem", "pat.key")]
+        files[0].write_text(one["certificate"])
+        files[1].write_text(one["privateKey"])
+        client = self.client(None, certificate=tuple(map(str, files)))
+        self.assertEqual(client.connect().org, "pats")
+        self.assertEqual(client.check(uuid.UUID(pat), "org.view").code, "granted")
+        self.daemon.ctl("org", "rename", "pats", "pats-new")
+        renamed = self.client(None, certificate=tuple(map(str, files)), issuer="pats-new")
+        self.assertEqual(renamed.check(uuid.UUID(pat), "org.view", org="pats-new").code, "granted")
+        with self.assertRaises(roster.RosterError) as caught:
+            self.client(None).ping()
+        self.assertEqual((caught.exception.status, caught.exception.field), (401, "token"))
 
     def test_stats(self):
         users, groups = self.site.api.everything("/Users"), self.site.api.everything("/Groups")

@@ -25,6 +25,7 @@ class TestSync(ScriptedTest):
         peer.hello()
         request = peer.read("sync-begin")
         self.assertEqual(request.values, begin)
+        self.org_named = begin.get("org")
         peer.answer(request, ("sync", 77))
 
     def records(self, peer, wanted):
@@ -32,7 +33,7 @@ class TestSync(ScriptedTest):
         found, waiting, sizes = [], [], []
         while len(found) < wanted:
             request = peer.read("sync-records")
-            self.assertEqual(request["sync"], 77)
+            self.assertEqual((request["sync"], request.get("org")), (77, self.org_named))
             self.assertTrue(request["data"].endswith(b"\n"))
             found += [json.loads(line) for line in request["data"].splitlines()]
             sizes.append(len(request["data"]))
@@ -56,7 +57,7 @@ class TestSync(ScriptedTest):
             self.assertGreater(frames, 5)
             self.assertEqual(self.records(peer, 2)[0], [{"a": 1}, {"b": 2}])
             request = peer.read("sync-plan")
-            self.assertEqual(request.values, {"sync": 77, "limit": 2})
+            self.assertEqual(request.values, {"org": b"acme", "sync": 77, "limit": 2})
             peer.answer(request, ("item", [("action", 1), ("type", "User"), ("count", 9999)]),
                         ("item", [("action", 3), ("type", "User")]), last=False)
             peer.answer(request, ("item", [("action", 1), ("type", "User"), ("name", "user1"), ("data", "new")]),

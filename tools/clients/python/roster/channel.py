@@ -41,6 +41,7 @@ class Options(NamedTuple):
     address: Address
     context: ssl.SSLContext
     token: Optional[str]
+    issuer: Optional[str]
     name: str
 
 
@@ -59,6 +60,8 @@ def hello(options: Options) -> bytes:
     fields: List[Tuple[str, Value]] = [("version", VERSION)]
     if options.token is not None:
         fields.append(("token", options.token))
+    elif options.issuer is not None:
+        fields.append(("org", options.issuer))
     fields.append(("client", options.name))
     return encode_fields(fields, REQUEST)
 

@@ -64,6 +64,7 @@ class Client:
     token        who we are; absent: the client certificate says it
     ca           a PEM file of the authority that signed the server's certificate; absent: the system's
     certificate  PEM files of a client certificate and of its key
+    issuer       the organisation that issued the certificate, when its key has changed since
     org          the organisation of requests that name none; absent: the token's
     timeout      seconds that a call may take (of a list: a page), unless the call says its own
     backoff      seconds before the second attempt to connect, and at most before any
@@ -74,10 +75,10 @@ class Client:
     """
 
     def __init__(self, address: str, *, token: Optional[str] = None, ca: Optional[str] = None,
-                 certificate: Optional[Tuple[str, str]] = None, org: Optional[str] = None, timeout: float = 10.0,
-                 backoff: Tuple[float, float] = (0.05, 10.0), keepalive: float = 30.0,
-                 name: str = "roster-python/0.1.0") -> None:
-        self._options = Options(Address.parse(address), tls_context(ca, certificate), token, name)
+                 certificate: Optional[Tuple[str, str]] = None, issuer: Optional[str] = None,
+                 org: Optional[str] = None, timeout: float = 10.0, backoff: Tuple[float, float] = (0.05, 10.0),
+                 keepalive: float = 30.0, name: str = "roster-python/0.1.0") -> None:
+        self._options = Options(Address.parse(address), tls_context(ca, certificate), token, issuer, name)
         self.org = org
         self.timeout = timeout
         self._delays = backoff
@@ -311,8 +312,8 @@ class Client:
     def sync(self, *, connection: Optional[str] = None, match: Optional[str] = None, filter: Optional[str] = None,
              groups: bool = False, org: Optional[str] = None, timeout: float = SYNC_TIMEOUT) -> Sync:
         """The whole desired state, or that of the users whom filter takes: see Sync."""
-        fields = given(org=self._org(org), connection=connection, match=match, filter=filter, groups=groups)
-        return Sync(self._options, fields, timeout)
+        fields = given(connection=connection, match=match, filter=filter, groups=groups)
+        return Sync(self._options, self._org(org), fields, timeout)
 
     def watch(self, from_revision: Optional[int] = None, *, view: int = RECORDS, groups: Iterable[uuid.UUID] = (),
               permission: Optional[str] = None, scope: Optional[ScopeLike] = None, heartbeat: Optional[float] = None,

@@ -58,7 +58,8 @@ class Sync:
     timeout is for every answer that is waited for.
     """
 
-    def __init__(self, options: Options, fields: Pairs, timeout: float) -> None:
+    def __init__(self, options: Options, org: Optional[str], fields: Pairs, timeout: float) -> None:
+        self._org = org
         self._timeout = timeout
         self._last_id = 0
         self._unanswered: Deque[int] = collections.deque()
@@ -67,7 +68,7 @@ class Sync:
         self._channel = Channel(options, self._deadline())
         try:
             greeting = self._write("hello", hello(options))
-            begun = self._write("sync-begin", encode_request(fields))
+            begun = self._write("sync-begin", encode_request(given(org=org) + fields))
             self._answer(greeting)
             self._number = self._answer(begun)[-1].number("sync")
         except BaseException:
@@ -112,7 +113,7 @@ class Sync:
         self._channel.release()
 
     def _fields(self, **more: Any) -> Pairs:
-        return given(sync=self._number, **more)
+        return given(org=self._org, sync=self._number, **more)
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout
