@@ -1,10 +1,12 @@
 bin_PROGRAMS += rosterctl
 rosterctl_SOURCES = \
+	tools/rosterctl/ask.c tools/rosterctl/ask.h \
 	tools/rosterctl/client.c tools/rosterctl/client.h \
+	tools/rosterctl/exit.h \
 	tools/rosterctl/model.c tools/rosterctl/model.h \
 	tools/rosterctl/print.c tools/rosterctl/print.h \
 	tools/rosterctl/rosterctl.c
-rosterctl_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS)
+rosterctl_LDADD = libroster.a libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS)
 
 bashcompdir = $(datadir)/bash-completion/completions
 zshcompdir = $(datadir)/zsh/site-functions

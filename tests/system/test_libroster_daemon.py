@@ -2,11 +2,12 @@
 """libroster against rosterd: the same answers as over HTTPS, and a mirror that is the server's equal after random changes, cuts and
 restarts."""
 
+import json
 import os
 import random
-import unittest
+import subprocess
 
-from harness import GROUP, PATCH, Api, SystemTest, certificate, find_member, main
+from harness import PATCH, SANITIZER, Api, SystemTest, certificate, find_member, main
 from roster_script import OUT, Driver
 
 STEPS = int(os.environ.get("ROSTER_STEPS", "60"))
@@ -153,6 +154,84 @@ class Mirrors(WithDaemon):
         counts = {item[field("name")]: item.get(field("count"), 0) for item in asking.next()["told"]}
         self.assertEqual([counts[name] for name in ("users", "groups", "memberships")],
                          [state[name] for name in ("users", "groups", "memberships")])
+
+
+class Verbs(WithDaemon):
+    """rosterctl check, members, groups, who-can, watch."""
+
+    def way(self, **more):
+        return {**os.environ, "ROSTER_SERVER": f"roster://127.0.0.1:{self.daemon.roster_port}", "ROSTER_CA": certificate()[0],
+                "ROSTER_TOKEN": self.operator, **more}
+
+    def ask(self, *arguments, code=0, **more):
+        done = subprocess.run([self.daemon.rosterctl, *arguments], capture_output=True, text=True, timeout=60,
+                              env=self.way(**more))
+        self.assertEqual(done.returncode, code, done)
+        self.assertFalse(SANITIZER.search(done.stderr), done.stderr)
+        return done
+
+    def json(self, *arguments, **more):
+        return json.loads(self.ask("--json", *arguments, **more).stdout)
+
+    def org_of_three(self):
+        org = self.fresh()
+        ada, bob = org.user("ada")["id"], org.user("bob")["id"]
+        crew = org.group("Crew", members=[ada])["id"]
+        org.group("Fleet", members=[crew, bob])
+        return org, ada, bob, crew
+
+    def test_lists(self):
+        org, ada, bob, crew = self.org_of_three()
+        self.assertEqual({row["name"] for row in self.json("members", org.key, "Fleet")}, {"ada", "bob"})
+        self.assertEqual([(row["name"], row["kind"]) for row in self.json("members", org.key, "Fleet", "--direct")
+                          if row["id"] == crew], [("Crew", "group")])
+        self.assertEqual({row["name"]: row.get("how") for row in self.json("groups", org.key, "ada")},
+                         {"Crew": "direct", "Fleet": "nested"})
+        self.assertEqual([row["name"] for row in self.json("groups", org.key, "Crew", "--team")], ["Fleet"])
+        text = self.ask("members", org.key, "Fleet").stdout
+        self.assertIn("NAME", text)
+        self.assertIn(ada, text)
+        self.assertIn(bob, text)
+        self.assertEqual(self.json("who-can", org.key, "org.rename"), [])
+
+    def test_check(self):
+        org, ada, _, _ = self.org_of_three()
+        said = self.json("check", org.key, "ada", "org.rename", code=4)
+        self.assertEqual((said["allowed"], said["code"]), (False, "missing"))
+        self.ok(org.post("/Assignments", {"schemas": ["urn:rosterd:scim:schemas:core:1.0:Assignment"],
+                                          "principal": {"value": ada}, "role": "org/admin"}), 201)
+        said = self.json("check", org.key, "ada", "org.rename")
+        self.assertTrue(said["allowed"] and said["role"] and said["reason"])
+        self.assertEqual([row["name"] for row in self.json("who-can", org.key, "org.rename")], ["ada"])
+        self.assertIn(said["reason"], self.ask("check", org.key, ada, "org.rename").stdout)
+
+    def test_what_goes_wrong_is_said(self):
+        org = self.fresh()
+        self.assertIn("NOT_FOUND", self.ask("--json", "members", "no-such-org", "x", code=1).stdout)
+        self.assertIn("ROSTER_TOKEN", self.ask("members", org.key, "x", ROSTER_TOKEN="", code=2).stderr)
+        self.assertIn("/nowhere", self.ask("members", org.key, "x", "--token-file", "/nowhere", code=2).stderr)
+        self.ask("members", org.key, "x", ROSTER_TOKEN="rst_" + "A" * 43, code=1)
+        self.assertIn("refused", self.ask("members", org.key, "x", "--server", "roster://127.0.0.1:1", code=3).stderr)
+        self.ask("watch", org.key, "--from", "yesterday", code=2)
+        self.ask("check", org.key, "ada", code=2)
+
+    def test_watch(self):
+        org, _, _, crew = self.org_of_three()
+        cleo = org.user("cleo")["id"]
+        process = subprocess.Popen([self.daemon.rosterctl, "--json", "watch", org.key], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=self.way())
+        try:
+            seen = []
+            while not (seen and seen[-1].get("id") == cleo and seen[-1]["event"] == "member added"):
+                if len(seen) == 1:
+                    org.patch(f"/Groups/{crew}", {"op": "add", "path": "members", "value": [{"value": cleo}]})
+                seen.append(json.loads(process.stdout.readline()))
+            self.assertEqual(seen[-1]["group"], crew)
+            self.assertEqual({event["resource"]["userName"] for event in seen if event.get("type") == "User"},
+                             {"ada", "bob", "cleo"})
+        finally:
+            process.kill()
+            process.communicate()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,16 @@ put_text(struct buf *out, const char *text)
 		buf_char(out, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
 }
 
+void
+print_text(const char *text)
+{
+	struct buf out = BUF_INIT;
+
+	put_text(&out, text);
+	(void)fwrite(out.p, 1, out.len, stdout);
+	buf_release(&out);
+}
+
 static void
 put_value(struct buf *out, const char *name, const json_t *v)
 {

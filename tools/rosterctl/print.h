@@ -15,6 +15,9 @@ void print_table(const json_t *rows, const struct column *columns);
 /* An object's members, each on a line; objects and arrays inside indented. */
 void print_object(const json_t *object, int indent);
 
+/* Without control characters: a name must not steer the terminal. */
+void print_text(const char *text);
+
 /* On standard error, when that is a terminal; nothing otherwise. total 0: unknown. */
 void progress_show(const char *what, uint64_t done, uint64_t total);
 void progress_end(void);

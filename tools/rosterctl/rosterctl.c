@@ -10,13 +10,12 @@
 
 #include <config.h>
 
+#include "tools/rosterctl/ask.h"
 #include "tools/rosterctl/client.h"
 #include "tools/rosterctl/model.h"
 #include "tools/rosterctl/print.h"
 
 #include "base/banned.h"
-
-enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_FOUND };
 
 enum { ARGS_MAX = 3, OPTIONS_MAX = 8 };
 
@@ -33,6 +32,7 @@ struct command {
 	enum { PLAIN, CONFIRM, FILE_NAME, INPUT, OUTPUT, PROBLEMS } kind;
 	const char *progress;                            /* what is under way */
 	bool (*local)(const json_t *request, bool json); /* needs neither daemon nor store */
+	enum exit_code (*ask)(const json_t *request, bool json); /* over the binary protocol */
 };
 
 static const struct column org_columns[] = { { "key", "KEY" }, { "name", "NAME" },
@@ -86,6 +86,26 @@ static const struct column audit_columns[] = { { "time", "TIME" }, { "actor.type
 		{ "--action", "action", "NAME", "such as User.create" },                           \
 	{                                                                                          \
 		"--filter", "filter", "FILTER", "a SCIM filter on AuditEvents"                     \
+	}
+
+/* Where the server is, and who asks. */
+#define WAY                                                                                        \
+	{ "--server", "server", "URL", "roster://HOST:PORT; else ROSTER_SERVER of the environment" },     \
+		{ "--ca", "ca", "FILE", "its authority, PEM; else ROSTER_CA" },                    \
+	{                                                                                          \
+		"--token-file", "tokenFile", "FILE", "the token; else it is in ROSTER_TOKEN"       \
+	}
+#define SCOPE                                                                                      \
+	{                                                                                          \
+		"--scope", "scope", "SCOPE", "an id, or names with / between; else the org itself" \
+	}
+#define TEAM                                                                                       \
+	{                                                                                          \
+		"--team", "team", NULL, "WHO is a group"                                           \
+	}
+#define DIRECT                                                                                     \
+	{                                                                                          \
+		"--direct", "direct", NULL, "without nesting"                                      \
 	}
 
 static const struct command commands[] = {
@@ -259,6 +279,43 @@ static const struct command commands[] = {
 		.local = model_check_command,
 		.help = "reads a role model's file as the daemon would, and says what is wrong "
 			"with it" },
+	{ .words = "check",
+		.usage = "ORG WHO PERMISSION [--scope SCOPE] [--owner WHO] [--team]",
+		.args = { "org", "who", "permission" },
+		.args_min = 3,
+		.ask = ask_check,
+		.options = { SCOPE, { "--owner", "owner", "WHO", "whose the thing in question is" }, TEAM, WAY },
+		.help = "may somebody do something? and why; exit 4 is no" },
+	{ .words = "members",
+		.usage = "ORG GROUP [--direct]",
+		.args = { "org", "group" },
+		.args_min = 2,
+		.ask = ask_members,
+		.options = { DIRECT, WAY },
+		.help = "lists who is in a group" },
+	{ .words = "groups",
+		.usage = "ORG WHO [--direct] [--team]",
+		.args = { "org", "who" },
+		.args_min = 2,
+		.ask = ask_groups,
+		.options = { DIRECT, TEAM, WAY },
+		.help = "lists the groups that somebody is in" },
+	{ .words = "who-can",
+		.usage = "ORG PERMISSION [--scope SCOPE]",
+		.args = { "org", "permission" },
+		.args_min = 2,
+		.ask = ask_who_can,
+		.options = { SCOPE, WAY },
+		.help = "lists who has a permission" },
+	{ .words = "watch",
+		.usage = "ORG [--from REVISION] [--memberships | --permission P [--scope SCOPE]]",
+		.args = { "org" },
+		.args_min = 1,
+		.ask = ask_watch,
+		.options = { { "--from", "from", "REVISION", "what came after it; else first all there is" },
+			{ "--memberships", "memberships", NULL, "who gains and loses membership, nested too" },
+			{ "--permission", "permission", "P", "who gains and loses this permission" }, SCOPE, WAY },
+		.help = "tells every change as it happens" },
 	{ .words = "model list",
 		.usage = "",
 		.local = model_list_command,
@@ -798,6 +855,8 @@ run_command(struct session *s, int argc, char **argv)
 		return code;
 	if (s->command->local != NULL)
 		return s->command->local(s->request, s->json) ? EXIT_OK : EXIT_FAILED;
+	if (s->command->ask != NULL)
+		return s->command->ask(s->request, s->json);
 	if (s->where.config == NULL && s->where.data == NULL) {
 		s->where.config = getenv("ROSTER_CONFIG");
 		s->where.data = s->where.config == NULL ? getenv("ROSTER_DATA") : NULL;

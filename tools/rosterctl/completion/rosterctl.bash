@@ -4,7 +4,7 @@ _rosterctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word line typed="" skip="" IFS=$' \t\n'
 	COMPREPLY=()
 	case $prev in
-	-c | --config) compopt -o default; return ;;
+	-c | --config | --ca | --token-file) compopt -o default; return ;;
 	-d | --data) compopt -o dirnames; return ;;
 	--dialect) mapfile -t COMPREPLY < <(compgen -W "tolerant strict interop" -- "$cur"); return ;;
 	--expires) mapfile -t COMPREPLY < <(compgen -W "30d 90d 180d 1y never" -- "$cur"); return ;;
