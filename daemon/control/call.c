@@ -50,7 +50,7 @@ send_frame(struct call *c, enum frame_type type, uint8_t flags, struct slice pay
 		{ (void *)(uintptr_t)payload.p, payload.len } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	frame_head(head, type, flags, c->id, payload.len);
+	frame_head(head, (uint8_t)type, flags, c->id, payload.len);
 	while (!c->gone && iov[0].iov_len + iov[1].iov_len > 0) {
 		ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 
