@@ -64,6 +64,9 @@ libdaemon_a_SOURCES = \
 	daemon/directory/check.c daemon/directory/check.h \
 	daemon/directory/certificate.c daemon/directory/certificate.h \
 	daemon/directory/directory.h \
+	daemon/directory/effect.c daemon/directory/effect.h \
+	daemon/directory/effect_private.h \
+	daemon/directory/effect_told.c \
 	daemon/directory/feed.c daemon/directory/feed.h \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
@@ -146,8 +149,10 @@ libdaemon_a_SOURCES = \
 	daemon/roster/orgs.c \
 	daemon/roster/peer.c \
 	daemon/roster/roster.h \
+	daemon/roster/effects.c daemon/roster/effects.h \
 	daemon/roster/wake.c daemon/roster/wake.h \
 	daemon/roster/watch.c daemon/roster/watch.h \
+	daemon/roster/watch_effects.c \
 	daemon/roster/watch_records.c \
 	daemon/scim/acts.c daemon/scim/acts.h \
 	daemon/scim/actions.c \

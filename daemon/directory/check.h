@@ -102,6 +102,9 @@ uint64_t check_find(struct check *c, const struct check_name *name, enum check_o
 /* The row of a place, 0 for the org. */
 enum check_outcome check_find_place(struct check *c, const struct check_place *place, uint64_t *row);
 
+/* The row of a place, 0 for the org. */
+enum check_outcome check_find_place(struct check *c, const struct check_place *place, uint64_t *row);
+
 /* What a member or team holds, as c->subject, until the next question about another one; *active: whether that counts at all (a member may be
  * deactivated; then nothing is loaded). FORBIDDEN when the org's role model is not installed. */
 enum rc check_load(struct check *c, uint64_t subject, bool *active, struct err *err) MUSTCHECK;

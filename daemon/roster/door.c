@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "daemon/clock.h"
 #include "daemon/exchange.h"
+#include "daemon/roster/effects.h"
 #include "daemon/roster/wake.h"
 
 #include "base/banned.h"
@@ -241,7 +242,10 @@ task_resume(struct roster_task *t, struct buf *out, bool org)
 static void
 on_commit(void *arg, uint32_t org)
 {
-	waker_tell(((struct roster *)arg)->waker, org);
+	struct roster *r = arg;
+
+	waker_tell(r->waker, org);
+	effects_tell(r->effects, org);
 }
 
 enum rc
@@ -262,13 +266,15 @@ roster_new(const struct roster_options *options, struct roster **out, struct err
 	for (size_t i = 0; i < options->schema->type_count; i++)
 		projection_default(options->schema->types[i], &r->by_default[options->schema->types[i]->code]);
 	r->waker = waker_new(options->workers);
-	store_on_commit(options->store, on_commit, r);
 	if ((rc = pool_new(options->workers, &r->pool, err)) != RC_OK ||
-		(rc = certificate_authority_load(options->config->tls_client_authority, &r->authority, err)) != RC_OK)
+		(rc = certificate_authority_load(options->config->tls_client_authority, &r->authority, err)) != RC_OK ||
+		(rc = effects_new(&r->directory, options->store, r->waker, &r->effects, err)) != RC_OK) {
 		roster_free(r);
-	else
-		*out = r;
-	return rc;
+		return rc;
+	}
+	store_on_commit(options->store, on_commit, r);
+	*out = r;
+	return RC_OK;
 }
 
 void
@@ -287,6 +293,7 @@ roster_free(struct roster *r)
 		return;
 	roster_stop(r);
 	store_on_commit(r->options.store, NULL, NULL);
+	effects_free(r->effects);
 	waker_free(r->waker);
 	for (unsigned i = 0; i < r->options.workers; i++) {
 		reader_free(r->workers[i].reader);

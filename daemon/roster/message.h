@@ -25,6 +25,7 @@ struct roster {
 	struct roster_options options;
 	struct directory directory;
 	struct waker *waker;
+	struct effects *effects;
 	struct projection by_default[TYPE_COUNT]; /* what resources show when nothing is asked for */
 	struct roster_worker *workers;
 	struct pool *pool; /* for what takes longer than a turn: parsing, planning */

@@ -61,8 +61,13 @@ watch_resync(struct watch *w, uint64_t oldest, struct err *err)
 
 /* ---- Turns ---- */
 
-static watch_turn *const turns[VIEW_COUNT] = {
-	[VIEW_RECORDS] = records_turn,
+static const struct {
+	watch_begin *begin;
+	watch_turn *turn;
+} views[VIEW_COUNT] = {
+	[VIEW_RECORDS] = { records_begin, records_turn },
+	[VIEW_MEMBERSHIP] = { effects_begin, effects_turn },
+	[VIEW_PERMISSION] = { effects_begin, effects_turn },
 };
 
 static void
@@ -83,7 +88,7 @@ turn(struct watch *w, bool *more, struct err *err)
 	*more = false;
 	if (session_stopping(m->session))
 		return fail(err, RC_UNAVAILABLE, "", "the server stops");
-	if ((rc = message_may(m, RIGHT_WATCH, 0, err)) != RC_OK || (rc = turns[w->view](w, more, err)) != RC_OK)
+	if ((rc = message_may(m, RIGHT_WATCH, 0, err)) != RC_OK || (rc = views[w->view].turn(w, more, err)) != RC_OK)
 		return rc;
 	if (!*more && clock_us() - w->last >= w->heartbeat)
 		heartbeat(w);
@@ -166,7 +171,7 @@ watch_check(struct message *m, int64_t *heartbeat_us, struct err *err)
 	uint64_t view = fields_number(&m->in, IN_VIEW), from = fields_number(&m->in, IN_FROM);
 	enum rc rc;
 
-	if (view >= VIEW_COUNT || turns[view] == NULL)
+	if (view >= VIEW_COUNT)
 		return fail(err, RC_INVALID_VALUE, "view", "is none that this server has");
 	if ((rc = read_heartbeat(m, heartbeat_us, err)) != RC_OK || (rc = message_may(m, RIGHT_WATCH, 0, err)) != RC_OK)
 		return rc;
@@ -187,7 +192,7 @@ watch_run(struct message *m, struct err *err)
 		return rc;
 	w = watch_new(m);
 	w->heartbeat = heartbeat_us;
-	if ((rc = records_begin(w, err)) != RC_OK) {
+	if ((rc = views[w->view].begin(w, err)) != RC_OK) {
 		m->revision = w->task.message.revision;
 		arena_free(w->task.message.arena);
 		return rc;

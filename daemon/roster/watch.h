@@ -2,6 +2,7 @@
 #ifndef DAEMON_ROSTER_WATCH_H
 #define DAEMON_ROSTER_WATCH_H
 
+#include "daemon/directory/effect.h"
 #include "daemon/directory/feed.h"
 #include "daemon/roster/message.h"
 #include "daemon/roster/wake.h"
@@ -19,6 +20,14 @@ struct watch {
 	size_t entry_at;     /* how far the entry of at + 1 was told */
 	struct feed_walk walk; /* of the snapshot */
 	struct slice base, platform; /* of addresses */
+	/* The views of memberships and permissions; walk.row is the last user of the snapshot. */
+	struct effect_share *share;
+	struct effect_cursor cursor;
+	struct uuid *groups; /* that were named, sorted */
+	size_t group_count;
+	bool placed, walked; /* the cursor is where it shall be; the snapshot is at its end */
+	uint64_t mark, settled;
+	struct effect_event *events, *ahead; /* of this turn */
 };
 
 /* A turn has told enough, or took long enough. */
@@ -40,10 +49,11 @@ enum rc watch_resync(struct watch *w, uint64_t oldest, struct err *err) MUSTCHEC
 
 /* ---- Views ---- */
 
+/* Reads what the request says beside, before the first turn; what fails here is the answer. May set wake.org. */
+typedef enum rc watch_begin(struct watch *w, struct err *err);
+watch_begin records_begin, effects_begin;
 /* Each tells what it can in this turn; *more: and could go on at once. On failure the watch ends. */
 typedef enum rc watch_turn(struct watch *w, bool *more, struct err *err);
-watch_turn records_turn;
-/* Whether `from` can be served, before the first turn. */
-enum rc records_begin(struct watch *w, struct err *err) MUSTCHECK;
+watch_turn records_turn, effects_turn;
 
 #endif

@@ -85,6 +85,16 @@ oldest(struct orgtx *o)
 	return first > 0 ? first - 1 : orgtx_stat(o)->revision;
 }
 
+/* Whether an entry has anything left to be told: a part that has nothing would be no part of it. */
+static bool
+entry_ends(const struct feed *f)
+{
+	struct feed ahead = *f;
+	struct feed_event e;
+
+	return feed_next(&ahead, &e) == FEED_END;
+}
+
 /* One part of the entry behind w->at. */
 static enum rc
 entry_part(struct watch *w, struct err *err)
@@ -105,7 +115,7 @@ entry_part(struct watch *w, struct err *err)
 		m->out->len = p.began;
 		return watch_resync(w, w->at + 1, err);
 	}
-	w->entry_at = step == FEED_END ? 0 : feed_at(&f);
+	w->entry_at = step == FEED_END || entry_ends(&f) ? 0 : feed_at(&f);
 	if (w->entry_at != 0)
 		watch_part_more(&p);
 	else

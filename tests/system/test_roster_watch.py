@@ -78,7 +78,10 @@ class Watching(SystemTest):
     def following(self, org, from_, **more):
         """A watch that is under way: (wire, id)."""
         wire = self.wire(org, more.pop("token", None))
-        return wire, wire.ask("watch", **{"from": from_}, **more)
+        id = wire.ask("watch", **{"from": from_}, **more)
+        if more.get("view"):  # a heartbeat says that it has begun
+            self.assertEqual(wire.part(id)[3]["revision"], from_)
+        return wire, id
 
 
 # ---- Mirrors: what a client makes of the parts ----
@@ -92,6 +95,7 @@ class Mirror:
         self.settled = 0     # below this, a copy that began as a snapshot is of no moment
         self.parts = []
         self.states = {}     # revision -> state, when it was acknowledged
+        self.all_states = {}
         self.seen = []       # revisions that were told, in order
         self.beats = self.cut = self.resyncs = 0
         self.clear()
@@ -147,6 +151,8 @@ class Mirror:
     def note(self):
         if self.at >= self.settled:
             self.states[self.at] = self.state()
+            # What the clock brings comes with the revision at hand: a revision may have several states.
+            self.all_states.setdefault(self.at, []).append(self.states[self.at])
 
 
 class Follower(threading.Thread):
@@ -208,7 +214,7 @@ class World:
     def __init__(self, test, org, seed):
         self.test, self.org, self.random = test, org, random.Random(seed)
         self.users, self.groups, self.held, self.places, self.edges = [], [], [], [], set()
-        self.below = {}  # group -> groups in it
+        self.roles = []
         self.scope = None  # one that is not removed
 
     def pick(self, some):
@@ -274,7 +280,8 @@ class World:
 
     def assign(self):
         principal = self.pick(self.users + self.groups)
-        scope = self.pick(self.places)
+        scope = self.pick([place for place in self.places if place[0] == self.scope] if self.random.random() < 0.6 and self.scope
+                          else self.places)
         more = {}
         if self.random.random() < 0.3:
             more["start"] = stamp(time.time() + self.random.choice((-1, 0.5, 2, 1000)))
@@ -283,8 +290,29 @@ class World:
         if principal and scope:
             sort = scope[1].lower()
             body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "scope": {"value": scope[0]},
-                    "role": f"{sort}/{self.random.choice(('viewer', 'editor', 'admin'))}", **more}
+                    "role": self.random.choice([f"{sort}/{name}" for name in ("viewer", "editor", "admin")]
+                                               + [path for _, path in self.roles if path.startswith(sort)]), **more}
             reply = self.org.post("/Assignments", body)
+            if reply.status == 201:
+                self.held.append(reply.json["id"])
+
+    def role(self):
+        """One of the org's own, or another content of it."""
+        permissions = self.random.choice((["content.view"], ["content.view", "content.edit"], ["project.view"]))
+        if self.roles and self.random.random() < 0.7:
+            id, _ = self.pick(self.roles)
+            self.org.patch(f"/Roles/{id}", {"op": "replace", "path": "permissions", "value": permissions})
+            return
+        path = f"{self.random.choice(('workspace', 'project'))}/{self.test.name('r')}"
+        made = self.org.post("/Roles", {"schemas": [OURS + "Role"], "name": path, "permissions": permissions})
+        self.test.ok(made, 201)
+        self.roles.append((made.json["id"], path))
+
+    def assign_in_org(self):
+        user = self.pick(self.users)
+        role = self.random.choice(("org/admin", "org/guest", "org/member", "assignment/auditor"))
+        if user:
+            reply = self.org.post("/Assignments", {"schemas": [OURS + "Assignment"], "principal": {"value": user}, "role": role})
             if reply.status == 201:
                 self.held.append(reply.json["id"])
 
@@ -312,10 +340,13 @@ class World:
                 self.places.remove(place)
 
     def step(self):
+        if self.scope and self.random.random() < 0.4:  # so that something comes of it
+            self.random.choice((self.assign, self.assign, self.withdraw))()
+            return
         self.random.choice((
             self.add_user, self.add_user, self.add_group, self.change_user, self.change_user, self.drop_user, self.drop_group,
             self.enter, self.enter, self.enter, self.enter, self.leave, self.leave, self.refill, self.assign, self.assign,
-            self.assign, self.withdraw, self.build, self.move, self.raze))()
+            self.assign, self.assign_in_org, self.withdraw, self.build, self.move, self.raze, self.role))()
 
     def begin(self):
         for _ in range(6):
@@ -594,6 +625,289 @@ class Records(Watching):
             wire.part(id)
         if isinstance(caught.exception, Failure):
             self.assertEqual(caught.exception.error, "UNAVAILABLE")
+
+
+def closure(edges, groups):
+    """(group, user) for every user in a group, directly or through other groups."""
+    inside = {}
+    for group, member in edges:
+        inside.setdefault(group, set()).add(member)
+
+    def users(group, seen):
+        found = set()
+        for member in inside.get(group, ()):
+            if member not in groups:
+                found.add(member)
+            elif member not in seen:
+                found |= users(member, seen | {member})
+        return found
+
+    return frozenset((group, user) for group in groups for user in users(group, {group}))
+
+
+class Effects(Watching):
+    def shown_members(self, org):
+        groups = {item["id"]: [member["value"] for member in item.get("members", [])] for item in org.everything("/Groups")}
+        return closure({(group, member) for group, members in groups.items() for member in members}, set(groups))
+
+    def shown_rights(self, org, permission, scope):
+        users = [item["id"] for item in org.everything("/Users")]
+        self.revision(org)
+        parts = org.asking.answer(org.asking.ask("check-batch", permission=permission, scope_id=scope,
+                                                 item=[{"subject_id": user} for user in users]))
+        codes = b"".join(part["answers"] for part in parts)
+        return frozenset((None, user) for user, code in zip(users, codes) if code == 1)
+
+    def follow(self, org, world, view, show, **asked):
+        """Lets a world change, followed by mirrors; compares at every revision that both saw."""
+        mirrors = [Mirror(view) for _ in range(3)]
+        followers = [Follower(self, org, mirror, world.random.random(), calm=i == 0, **asked)
+                     for i, mirror in enumerate(mirrors)]
+        for follower in followers:
+            follower.start()
+        expected = {}
+        for _ in range(STEPS):
+            world.step()
+            expected[self.revision(org)] = show()
+        head = self.revision(org)
+        for follower in followers:
+            follower.end(head)
+        compared = 0
+        for mirror in mirrors:
+            for revision in set(expected) & set(mirror.all_states):
+                self.assertIn(expected[revision], mirror.all_states[revision], f"revision {revision}")
+                compared += 1
+            self.assertEqual(mirror.seen, sorted(set(mirror.seen)), "each revision once, in order")
+            self.assertIn(head, mirror.states)
+        self.assertGreater(compared, STEPS)
+        self.assertGreater(len(set(expected.values())), 4)
+        self.assertGreater(sum(mirror.cut for mirror in mirrors), 5)
+        return mirrors, head
+
+    def test_memberships(self):
+        org = self.fresh()
+        world = World(self, org, random.randrange(1 << 30))
+        world.begin()
+        self.follow(org, world, 1, lambda: self.shown_members(org))
+
+    def test_a_permission_at_a_workspace(self):
+        org = self.fresh()
+        world = World(self, org, random.randrange(1 << 30))
+        world.begin()
+        world.scope = world.places[0][0]
+        self.follow(org, world, 2, lambda: self.shown_rights(org, "content.edit", world.scope), permission="content.edit",
+                    scope_id=world.scope)
+
+    def test_a_permission_at_a_project_that_moves(self):
+        org = self.fresh()
+        world = World(self, org, random.randrange(1 << 30))
+        world.begin()
+        world.scope = self.place(org, "Project", world.places[0][0])
+        world.places += [(world.scope, "Project"), (self.place(org, "Workspace"), "Workspace")]
+        for role in ("workspace/editor", "workspace/viewer"):
+            self.assign(org, world.groups[0], role, world.places[0][0])
+        mirrors, head = self.follow(org, world, 2, lambda: self.shown_rights(org, "content.view", world.scope),
+                                    permission="content.view", scope_id=world.scope)
+        # When the times of all assignments of the near future are over, it is still so.
+        mirror = mirrors[0]
+        time.sleep(5)
+        follower = Follower(self, org, mirror, 1, calm=True, permission="content.view", scope_id=world.scope)
+        follower.start()
+        time.sleep(1.5)
+        follower.end(head)
+        self.assertEqual(mirror.states[head], self.shown_rights(org, "content.view", world.scope))
+
+    def items(self, wire, id):
+        """The next items that are told."""
+        while True:
+            part = wire.part(id)[3]
+            if "item" in part:
+                return part, {(item["event"], item.get("group-id"), item["id"]) for item in part["item"]}
+
+    def test_a_diamond(self):
+        org = self.fresh()
+        user = org.user("ann")["id"]
+        low = org.group("low", [user])["id"]
+        left, right = (org.group(name, [low])["id"] for name in ("left", "right"))
+        top = org.group("top")["id"]
+        wire, id = self.following(org, self.revision(org), view=1)
+        self.members(org, top, "add", left)
+        self.assertEqual(self.items(wire, id)[1], {(GAINED, top, user)})
+        self.members(org, top, "add", right)
+        self.members(org, top, "remove", left)  # still in it through the other
+        bob = org.user("bob")["id"]
+        self.members(org, low, "add", bob)
+        self.assertEqual(self.items(wire, id)[1], {(GAINED, group, bob) for group in (low, left, right, top)})
+        self.ok(org.delete(f"/Groups/{right}"), 204)
+        self.assertEqual(self.items(wire, id)[1],
+                         {(LOST, group, one) for group in (right, top) for one in (user, bob)})
+        org.patch(f"/Users/{bob}", {"op": "replace", "path": "active", "value": False})  # is a member all the same
+        self.ok(org.delete(f"/Users/{bob}"), 204)
+        self.assertEqual(self.items(wire, id)[1], {(LOST, group, bob) for group in (low, left)})
+        # The same again for who was away.
+        for _ in range(2):
+            mirror = Mirror(1)
+            follower = Follower(self, org, mirror, 5, calm=True)
+            follower.start()
+            follower.end(self.revision(org))
+            self.assertEqual(mirror.state(), {(low, user), (left, user)})
+
+    def test_named_groups_alone(self):
+        org = self.fresh()
+        users = [org.user(self.name("u"))["id"] for _ in range(3)]
+        groups = [org.group(self.name("g"), users[:1])["id"] for _ in range(3)]
+        wire, id = self.following(org, self.revision(org), view=1, group_id=groups[:2])
+        self.members(org, groups[2], "add", users[1])
+        self.members(org, groups[1], "add", users[2])
+        self.assertEqual(self.items(wire, id)[1], {(GAINED, groups[1], users[2])})
+        whole = self.wire(org)
+        part = whole.part(whole.ask("watch", view=1, group_id=groups[1]))[3]
+        self.assertEqual({(item["group-id"], item["id"]) for item in part["item"]},
+                         {(groups[1], users[0]), (groups[1], users[2])})
+
+    def test_the_clock(self):
+        org = self.fresh()
+        user, place = org.user("ann")["id"], self.place(org, "Workspace")
+        group = org.group("g", [user])["id"]
+        head = self.revision(org)
+        asked = {"view": 2, "permission": "content.edit", "scope_id": place}
+        wire, id = self.following(org, head, **asked)
+        began = time.time()
+        starts, ends = began + 1.5, began + 3.5
+        self.assign(org, group, "workspace/editor", place, start=stamp(starts), end=stamp(ends))
+        head = self.revision(org)
+        for event, when in ((GAINED, starts), (LOST, ends)):
+            part, items = self.items(wire, id)
+            self.assertEqual(items, {(event, None, user)})
+            self.assertEqual(part["revision"], head)
+            self.assertGreaterEqual(part["time"] / 1000, when - 0.002)
+            self.assertLess(time.time(), when + 1)
+        # Who was away meanwhile is told.
+        wire, id = self.following(org, head, **asked)
+        self.assertEqual([self.items(wire, id)[1] for _ in range(2)], [{(GAINED, None, user)}, {(LOST, None, user)}])
+
+    def test_all_that_can_take_it(self):
+        org = self.fresh()
+        user = org.user("ann")["id"]
+        outer = self.place(org, "Workspace")
+        inner = self.place(org, "Project", outer)
+        other = self.place(org, "Workspace")
+        wire, id = self.following(org, self.revision(org), view=2, permission="content.edit", scope_id=inner)
+        gained, lost = {(GAINED, None, user)}, {(LOST, None, user)}
+        held = self.assign(org, user, "workspace/editor", outer)
+        self.assertEqual(self.items(wire, id)[1], gained)
+        org.patch(f"/Users/{user}", {"op": "replace", "path": "active", "value": False})
+        self.assertEqual(self.items(wire, id)[1], lost)
+        org.patch(f"/Users/{user}", {"op": "replace", "path": "active", "value": True})
+        self.assertEqual(self.items(wire, id)[1], gained)
+        org.patch(f"/Projects/{inner}", {"op": "replace", "path": "parent", "value": {"value": other}})
+        self.assertEqual(self.items(wire, id)[1], lost)
+        org.patch(f"/Projects/{inner}", {"op": "replace", "path": "parent", "value": {"value": outer}})
+        self.assertEqual(self.items(wire, id)[1], gained)
+        self.ok(org.delete(f"/Assignments/{held}"), 204)
+        self.assertEqual(self.items(wire, id)[1], lost)
+        role = self.ok(org.post("/Roles", {"schemas": [OURS + "Role"], "name": "project/own", "permissions": ["content.edit"]}),
+                       201)["id"]
+        self.assign(org, user, "project/own", inner)
+        self.assertEqual(self.items(wire, id)[1], gained)
+        org.patch(f"/Roles/{role}", {"op": "replace", "path": "permissions", "value": ["content.view"]})
+        self.assertEqual(self.items(wire, id)[1], lost)
+        org.patch(f"/Roles/{role}", {"op": "replace", "path": "permissions", "value": ["content.edit"]})
+        self.assertEqual(self.items(wire, id)[1], gained)
+        self.ok(org.delete(f"/Projects/{inner}?confirm=1"), 204)
+        self.assertEqual(self.items(wire, id)[1], lost)
+
+    def test_what_is_not_remembered(self):
+        org = self.fresh()
+        place = self.place(org, "Workspace")
+        users = [org.user(self.name("u"))["id"] for _ in range(3)]
+        org.group("g", users)
+        head = self.revision(org)
+        views = ({"view": 1}, {"view": 2, "permission": "content.view", "scope_id": place})
+        for asked in views:  # nobody has watched yet: what was before is not known, what comes is
+            with self.assertRaises(Failure) as caught:
+                wire, id = self.following(org, head - 1, **asked)
+                wire.part(id)
+            self.assertEqual(caught.exception.error, "RESYNC")
+            self.assertGreaterEqual(caught.exception.fields["revision"], head)
+            self.following(org, head, **asked)
+        self.daemon.end()
+        self.daemon.start()
+        org.close()
+        del org.asking
+        for asked in views:
+            wire, id = self.following(org, head, **asked)
+            org.user(self.name("u"))
+            while wire.part(id)[3]["revision"] <= head:
+                pass
+            head = self.revision(org)
+
+    def test_mistakes(self):
+        org = self.fresh()
+        head, wire = self.revision(org), self.wire(org)
+        nowhere = "01890a5d-ac96-774b-bcce-b302099a8057"
+        for fields, error, field in (
+                ({"view": 1, "group_id": nowhere}, "NOT_FOUND", "group-id"),
+                ({"view": 2}, "INVALID_VALUE", "permission"),
+                ({"view": 2, "permission": "no.such"}, "INVALID_VALUE", "permission"),
+                ({"view": 2, "permission": "content.view", "scope_id": nowhere}, "NOT_FOUND", "scope"),
+                ({"view": 1, "from": head + 1}, "PRECONDITION_FAILED", "from")):
+            with self.assertRaises(Failure) as caught:
+                wire.answer(wire.ask("watch", **fields))
+            self.assertEqual((caught.exception.error, caught.exception.field), (error, field))
+
+    def test_a_large_group_comes_and_goes(self):
+        org = self.fresh()
+        count = 1500
+        users = []
+        for start in range(0, count, 500):
+            done = self.ok(org.post("/Bulk", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [
+                {"method": "POST", "path": "/Users", "bulkId": f"b{i}",
+                 "data": {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": f"big{i}"}}
+                for i in range(start, start + 500)]}))
+            users += [one["location"].rsplit("/", 1)[1] for one in done["Operations"]]
+        inner, outer = org.group("inner")["id"], org.group("outer")["id"]
+        self.members(org, inner, "add", *users)
+        wire, id = self.following(org, self.revision(org), view=1)
+
+        def told():
+            events = set()
+            while True:
+                part = wire.part(id)[3]
+                events |= {(item["event"], item["group-id"], item["id"]) for item in part.get("item", [])}
+                if events and not part.get("more"):
+                    return events
+
+        self.members(org, outer, "add", inner)
+        self.assertEqual(told(), {(GAINED, outer, user) for user in users})
+        self.ok(org.delete(f"/Groups/{inner}"), 204)
+        self.assertEqual(told(), {(LOST, group, user) for group in (inner, outer) for user in users})
+
+    def test_a_snapshot_while_others_write(self):
+        org = self.fresh()
+        world = World(self, org, 11)
+        world.begin()
+        stop = threading.Event()
+
+        def write():
+            while not stop.is_set():
+                world.step()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        mirrors = [Mirror(1) for _ in range(6)]
+        followers = [Follower(self, org, mirror, i) for i, mirror in enumerate(mirrors)]
+        try:
+            for follower in followers:
+                follower.start()
+                time.sleep(0.2)
+        finally:
+            stop.set()
+            writer.join()
+        head, shown = self.revision(org), self.shown_members(org)
+        for follower, mirror in zip(followers, mirrors):
+            follower.end(head)
+            self.assertEqual(mirror.states[head], shown)
 
 
 class Retention(Watching):
