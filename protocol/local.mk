@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libprotocol.a
 libprotocol_a_SOURCES = \
 	protocol/authzen.c protocol/authzen.h \
+	protocol/csv.c protocol/csv.h \
 	protocol/bulk.c protocol/bulk.h \
 	protocol/bulk_refs.c \
 	protocol/discovery.c protocol/discovery.h \
@@ -9,6 +10,7 @@ libprotocol_a_SOURCES = \
 	protocol/frame.c protocol/frame.h \
 	protocol/http.c protocol/http.h protocol/http_fields.c \
 	protocol/json.c protocol/json.h \
+	protocol/ldif.c protocol/ldif.h \
 	protocol/list.c protocol/list.h \
 	protocol/patch.h protocol/patch_apply.c protocol/patch_private.h protocol/patch_read.c \
 	protocol/projection.c \

@@ -75,3 +75,25 @@ tests_fuzz_fuzz_authzen_SOURCES = tests/fuzz/fuzz_authzen.c
 tests_fuzz_fuzz_authzen_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_authzen_LDADD = $(FUZZ_LDADD)
 endif
+
+check_PROGRAMS += tests/fuzz/replay_csv
+tests_fuzz_replay_csv_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_csv.c
+tests_fuzz_replay_csv_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/csv"'
+tests_fuzz_replay_csv_LDADD = $(FUZZ_LDADD)
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_csv
+tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz_csv.c
+tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_csv_LDADD = $(FUZZ_LDADD)
+endif
+
+check_PROGRAMS += tests/fuzz/replay_ldif
+tests_fuzz_replay_ldif_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_ldif.c
+tests_fuzz_replay_ldif_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/ldif"'
+tests_fuzz_replay_ldif_LDADD = $(FUZZ_LDADD)
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_ldif
+tests_fuzz_fuzz_ldif_SOURCES = tests/fuzz/fuzz_ldif.c
+tests_fuzz_fuzz_ldif_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_ldif_LDADD = $(FUZZ_LDADD)
+endif
