@@ -57,6 +57,7 @@ libdaemon_a_SOURCES = \
 	daemon/control/control.c \
 	daemon/control/keep.c \
 	daemon/control/outbox.c \
+	daemon/control/sync.c \
 	daemon/control/transfer.c \
 	daemon/directory/attrs.c daemon/directory/attrs.h \
 	daemon/directory/audit.c daemon/directory/audit.h \

@@ -2,11 +2,14 @@ bin_PROGRAMS += rosterctl
 rosterctl_SOURCES = \
 	tools/rosterctl/ask.c tools/rosterctl/ask.h \
 	tools/rosterctl/client.c tools/rosterctl/client.h \
+	tools/rosterctl/convert.c tools/rosterctl/convert.h \
 	tools/rosterctl/exit.h \
+	tools/rosterctl/map.c tools/rosterctl/map.h \
 	tools/rosterctl/model.c tools/rosterctl/model.h \
 	tools/rosterctl/print.c tools/rosterctl/print.h \
-	tools/rosterctl/rosterctl.c
-rosterctl_LDADD = libroster.a libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS)
+	tools/rosterctl/rosterctl.c \
+	tools/rosterctl/sync.c tools/rosterctl/sync.h
+rosterctl_LDADD = libroster.a libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
 
 bashcompdir = $(datadir)/bash-completion/completions
 zshcompdir = $(datadir)/zsh/site-functions

@@ -266,6 +266,7 @@ const struct command control_commands[] = {
 	{ "reload", command_reload, NEEDS_NOTHING },
 	{ "export", command_export, NEEDS_STORE },
 	{ "import", command_import, NEEDS_STORE },
+	{ "sync", command_sync, NEEDS_STORE },
 	{ "backup", command_backup, NEEDS_STORE },
 	{ "restore", command_restore, NEEDS_DIRECTORY },
 	{ "verify", command_verify, NEEDS_STORE },

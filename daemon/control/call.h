@@ -62,7 +62,7 @@ enum rc org_purge_all(
 	const struct control_options *o, uint32_t no, struct call *c, struct err *err) MUSTCHECK;
 
 command_run command_status, command_reload, command_backup, command_restore, command_verify,
-	command_export, command_import;
+	command_export, command_import, command_sync;
 command_run command_audit_list, command_audit_export, command_audit_head, command_audit_verify;
 command_run command_org_create, command_org_list, command_org_show, command_org_suspend,
 	command_org_resume, command_org_rename, command_org_delete, command_org_restore,

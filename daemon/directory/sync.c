@@ -265,8 +265,7 @@ sync_fail_line(struct err *err, enum rc rc, uint32_t line)
 {
 	struct err inner = *err;
 
-	return fail(err, rc, inner.path, "line %u: %s%s%s", line, inner.path, inner.path[0] != '\0' ? ": " : "",
-		inner.detail);
+	return fail(err, rc, inner.path, "line %u: %s", line, inner.detail);
 }
 
 enum rc

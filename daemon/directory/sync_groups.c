@@ -239,7 +239,7 @@ count_change(struct planning *p, const struct sync_record *r, const struct group
 
 	if (record_parse(s->options.directory->schema, sync_staged(s, r).packed, &group))
 		name = sync_name_of(s, &group);
-	data = arena_printf(p->arena, "%zu members more, %zu less", g->add_count, g->remove_count);
+	data = arena_printf(p->arena, "+%zu -%zu", g->add_count, g->remove_count);
 	if (g->add_count > 0) {
 		s->counts.n[SYNC_MEMBER_ADD][TYPE_GROUP]++;
 		sync_sample(s, SYNC_MEMBER_ADD, TYPE_GROUP, NULL, name, slice_of(data));

@@ -12,7 +12,7 @@
 
 #include "base/banned.h"
 
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 1 << 20, PIECE = FRAME_PAYLOAD_MAX };
 
 /* ---- Finding rosterd ---- */
 
@@ -160,8 +160,8 @@ struct run {
 	const struct answers *to;
 	struct buf out;
 	size_t out_taken;
-	int input; /* -1: nothing (more) to send */
-	uint64_t sent;
+	const struct source *input; /* NULL: nothing (more) to send */
+	struct buf piece;
 	json_t *last;
 	bool ended, error;
 };
@@ -174,35 +174,82 @@ queue_frame(struct run *r, enum frame_type type, uint8_t flags, struct slice pay
 	frame_encode(&r->out, &f);
 }
 
+static enum source_state
+read_file(void *arg, struct buf *out)
+{
+	struct file_source *f = arg;
+	ssize_t n;
+
+	do
+		n = read(f->fd, buf_reserve(out, CHUNK), CHUNK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		(void)fprintf(stderr, "rosterctl: reading the input: %s\n", strerror(errno));
+	if (n <= 0)
+		return n < 0 ? SOURCE_BROKEN : SOURCE_END;
+	out->len += (size_t)n;
+	f->taken += (uint64_t)n;
+	return SOURCE_PIECE;
+}
+
+static uint64_t
+file_taken(void *arg)
+{
+	return ((const struct file_source *)arg)->taken;
+}
+
+struct source
+source_of_file(struct file_source *f)
+{
+	return (struct source){ read_file, file_taken, f };
+}
+
+static void
+queue_piece(struct run *r)
+{
+	struct slice rest = buf_as_slice(&r->piece);
+
+	while (rest.len > 0) {
+		size_t n = rest.len < PIECE ? rest.len : PIECE;
+
+		queue_frame(r, FRAME_DATA, 0, (struct slice){ rest.p, n });
+		rest = slice_from(rest, n);
+	}
+	buf_clear(&r->piece);
+}
+
 /* The next piece of the input, when the last one is on its way. */
 static void
 queue_input(struct run *r)
 {
-	static char chunk[CHUNK];
-	ssize_t n;
+	enum source_state state;
 
-	if (r->input < 0 || r->out_taken < r->out.len)
+	if (r->input == NULL || r->out_taken < r->out.len)
 		return;
 	buf_clear(&r->out);
 	r->out_taken = 0;
-	do
-		n = read(r->input, chunk, sizeof(chunk));
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		(void)fprintf(stderr, "rosterctl: reading the input: %s\n", strerror(errno));
-	if (n > 0) {
-		queue_frame(r, FRAME_DATA, 0, (struct slice){ chunk, (size_t)n });
-		r->sent += (uint64_t)n;
+	if ((state = r->input->next(r->input->arg, &r->piece)) == SOURCE_PIECE) {
+		queue_piece(r);
 		if (r->to->sent != NULL)
-			r->to->sent(r->to->arg, r->sent);
+			r->to->sent(r->to->arg, r->input->taken(r->input->arg));
 		return;
 	}
-	/* A broken input must not look like its end: the daemon stops without the rest. */
-	if (n < 0)
+	/* A broken input must not look like its end: the daemon stops without the rest. Where something is to be decided
+	 * the stream goes on behind an empty piece. */
+	if (state == SOURCE_BROKEN)
 		queue_frame(r, FRAME_STOP, 0, SLICE(""));
 	else
+		queue_frame(r, FRAME_DATA, r->to->decide != NULL ? 0 : FRAME_LAST, SLICE(""));
+	r->input = NULL;
+}
+
+static void
+decide(struct run *r, const json_t *plan)
+{
+	if (r->to->decide(r->to->arg, plan))
+		queue_frame(r, FRAME_DATA, FRAME_LAST, SLICE("commit"));
+	else
 		queue_frame(r, FRAME_DATA, FRAME_LAST, SLICE(""));
-	r->input = -1;
 }
 
 static void
@@ -226,6 +273,8 @@ take_frame(struct run *r, const struct frame *f)
 		r->to->progress(r->to->arg,
 			(uint64_t)json_integer_value(json_object_get(json, "done")),
 			(uint64_t)json_integer_value(json_object_get(json, "total")));
+	else if (f->type == FRAME_PART && r->to->decide != NULL && json_object_get(json, "plan") != NULL)
+		decide(r, json_object_get(json, "plan"));
 	else if (f->type == FRAME_PART && r->to->part != NULL)
 		r->to->part(r->to->arg, json);
 	json_decref(json);
@@ -271,13 +320,13 @@ push_output(struct run *r)
 		r->out_taken += (size_t)n;
 	else if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		r->out_taken = r->out.len; /* the answer tells why nobody reads */
-		r->input = -1;
+		r->input = NULL;
 	}
 }
 
 enum outcome
-client_run(
-	struct client *c, const json_t *request, int input, const struct answers *to, json_t **last)
+client_run(struct client *c, const json_t *request, const struct source *input, const struct answers *to,
+	json_t **last)
 {
 	struct run r = { .c = c, .to = to, .input = input };
 	char *text = json_dumps(request, JSON_COMPACT);
@@ -285,7 +334,7 @@ client_run(
 
 	if (text != NULL)
 		queue_frame(
-			&r, FRAME_REQUEST, (uint8_t)(input < 0 ? FRAME_LAST : 0), slice_of(text));
+			&r, FRAME_REQUEST, (uint8_t)(input == NULL ? FRAME_LAST : 0), slice_of(text));
 	free(text);
 	while (alive && !r.ended) {
 		struct pollfd p = { .fd = c->fd, .events = POLLIN };
@@ -301,6 +350,7 @@ client_run(
 			alive = take_input(&r);
 	}
 	buf_release(&r.out);
+	buf_release(&r.piece);
 	*last = r.last;
 	return !r.ended ? LOST : r.error ? FAILED : DONE;
 }

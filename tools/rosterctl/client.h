@@ -29,14 +29,32 @@ struct answers {
 	void (*data)(void *arg, struct slice bytes);
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void (*sent)(void *arg, uint64_t bytes); /* of the input so far */
+	bool (*decide)(void *arg, const json_t *plan); /* of a sync: whether to go on. NULL: nothing is asked */
 	void *arg;
 };
 
+/* Where the input of a request comes from. */
+enum source_state { SOURCE_PIECE, SOURCE_END, SOURCE_BROKEN /* a message was printed, or will be */ };
+
+struct source {
+	/* Appends the next piece, at most some MiB. */
+	enum source_state (*next)(void *arg, struct buf *out);
+	uint64_t (*taken)(void *arg); /* bytes that were read for it so far */
+	void *arg;
+};
+
+/* The bytes of a file. */
+struct file_source {
+	int fd;
+	uint64_t taken;
+};
+struct source source_of_file(struct file_source *f);
+
 enum outcome { DONE, FAILED, LOST };
 
-/* Sends the request, and what fd `input` holds behind it (-1: nothing), until the last answer: its
+/* Sends the request, and its input behind it (NULL: none), until the last answer: its
  * object in *last (the caller's to release; NULL when LOST). */
-enum outcome client_run(struct client *c, const json_t *request, int input,
+enum outcome client_run(struct client *c, const json_t *request, const struct source *input,
 	const struct answers *to, json_t **last);
 
 #endif

@@ -14,10 +14,11 @@
 #include "tools/rosterctl/client.h"
 #include "tools/rosterctl/model.h"
 #include "tools/rosterctl/print.h"
+#include "tools/rosterctl/sync.h"
 
 #include "base/banned.h"
 
-enum { ARGS_MAX = 3, OPTIONS_MAX = 8 };
+enum { ARGS_MAX = 3, OPTIONS_MAX = 10 };
 
 struct option_spec {
 	const char *flag, *member, *value, *help; /* value NULL: a switch */
@@ -29,7 +30,7 @@ struct command {
 	unsigned args_min;
 	struct option_spec options[OPTIONS_MAX];
 	const struct column *columns; /* a list */
-	enum { PLAIN, CONFIRM, FILE_NAME, INPUT, OUTPUT, PROBLEMS } kind;
+	enum { PLAIN, CONFIRM, FILE_NAME, INPUT, OUTPUT, PROBLEMS, SYNC } kind;
 	const char *progress;                            /* what is under way */
 	bool (*local)(const json_t *request, bool json); /* needs neither daemon nor store */
 	enum exit_code (*ask)(const json_t *request, bool json); /* over the binary protocol */
@@ -400,6 +401,22 @@ static const struct command commands[] = {
 				     "whose externalIds these are" },
 			{ "--continue", "continue", NULL,
 				"pass over wrong lines, and report them" } } },
+	{ .words = "sync",
+		.usage = "--org KEY --from FILE [--format jsonl|csv|ldif] [--map FILE] [--connection NAME] "
+			 "[--match externalId|userName|id] [--filter FILTER] [--users-only] [--dry-run] [--yes]",
+		.kind = SYNC,
+		.help = "makes an org's users and groups what a file says, in one step",
+		.progress = "sync",
+		.options = { { "--org", "org", "KEY", "whose users and groups" },
+			{ "--from", "from", "FILE", "the whole desired state; - for standard input" },
+			{ "--format", "format", "FORMAT", "jsonl, csv or ldif; else by the file's name" },
+			{ "--map", "map", "FILE", "which columns or attributes become what" },
+			{ "--connection", "connection", "NAME", "whose externalIds and guard count" },
+			{ "--match", "match", "BY", "how records are found: externalId, userName or id" },
+			{ "--filter", "filter", "FILTER", "only users that it takes are removed" },
+			{ "--users-only", "usersOnly", NULL, "groups are no part of the state" },
+			{ "--dry-run", "dryRun", NULL, "only tell what would be done" },
+			{ "--yes", "yes", NULL, "do not ask" } } },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -414,6 +431,7 @@ struct session {
 	json_t *file;  /* taken off the request: files are opened here */
 	const char *output_name;
 	uint64_t input_size;
+	struct sync_run *sync;
 	bool output_failed;
 };
 
@@ -699,6 +717,17 @@ open_output(struct session *s)
 }
 
 static enum exit_code
+open_sync(struct session *s)
+{
+	bool usage;
+
+	if ((s->sync = sync_run_new(s->request, s->json, &usage)) == NULL)
+		return usage ? EXIT_USAGE : EXIT_FAILED;
+	s->input_size = sync_run_size(s->sync);
+	return EXIT_OK;
+}
+
+static enum exit_code
 prepare(struct session *s, int *input)
 {
 	*input = -1;
@@ -714,6 +743,8 @@ prepare(struct session *s, int *input)
 		return open_input(s, input);
 	case OUTPUT:
 		return open_output(s);
+	case SYNC:
+		return open_sync(s);
 	}
 	return EXIT_OK;
 }
@@ -750,6 +781,15 @@ on_progress(void *arg, uint64_t done, uint64_t total)
 
 	if (s->command->progress != NULL && s->command->kind != INPUT)
 		progress_show(s->command->progress, done, total);
+}
+
+static bool
+on_plan(void *arg, const json_t *plan)
+{
+	const struct session *s = arg;
+
+	progress_end();
+	return sync_run_decide(s->sync, plan);
 }
 
 static void
@@ -796,6 +836,8 @@ show_result(struct session *s, json_t *last)
 		if (json_array_size(s->parts) > 0)
 			(void)json_object_set(last, "details", s->parts);
 		dump(last);
+	} else if (s->sync != NULL) {
+		sync_run_show(s->sync, last);
 	} else if (out != NULL) {
 		print_object(last, 0);
 	}
@@ -819,7 +861,11 @@ close_output(struct session *s, enum exit_code code)
 static enum exit_code
 run(struct session *s, int input)
 {
-	const struct answers to = { on_part, on_data, on_progress, input >= 0 ? on_sent : NULL, s };
+	const bool sends = input >= 0 || s->sync != NULL;
+	const struct answers to = { .part = on_part, .data = on_data, .progress = on_progress,
+		.sent = sends ? on_sent : NULL, .decide = s->sync != NULL ? on_plan : NULL, .arg = s };
+	struct file_source file = { input, 0 };
+	struct source source = s->sync != NULL ? sync_run_source(s->sync) : source_of_file(&file);
 	struct client client;
 	json_t *last = NULL;
 	enum outcome outcome;
@@ -829,8 +875,15 @@ run(struct session *s, int input)
 	if (!client_open(&client, &s->where))
 		return EXIT_UNREACHABLE;
 	s->parts = json_array();
-	outcome = client_run(&client, s->request, input, &to, &last);
+	outcome = client_run(&client, s->request, sends ? &source : NULL, &to, &last);
 	progress_end();
+	if (s->sync != NULL && sync_run_failure(s->sync) != NULL) {
+		(void)fprintf(stderr, "rosterctl: %s\n", sync_run_failure(s->sync));
+		json_decref(last);
+		json_decref(s->parts);
+		client_close(&client);
+		return EXIT_FAILED;
+	}
 	if (outcome == LOST && client.child == 0)
 		(void)fprintf(stderr, "rosterctl: the daemon ended the connection\n");
 	else if (outcome == FAILED)
@@ -903,5 +956,6 @@ main(int argc, char **argv)
 
 	json_decref(s.request);
 	json_decref(s.file);
+	sync_run_free(s.sync);
 	return (int)code;
 }

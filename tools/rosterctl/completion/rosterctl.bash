@@ -8,6 +8,9 @@ _rosterctl()
 	-d | --data) compopt -o dirnames; return ;;
 	--dialect) mapfile -t COMPREPLY < <(compgen -W "tolerant strict interop" -- "$cur"); return ;;
 	--expires) mapfile -t COMPREPLY < <(compgen -W "30d 90d 180d 1y never" -- "$cur"); return ;;
+	--format) mapfile -t COMPREPLY < <(compgen -W "jsonl csv ldif" -- "$cur"); return ;;
+	--match) mapfile -t COMPREPLY < <(compgen -W "externalId userName id" -- "$cur"); return ;;
+	--from) compopt -o default; return ;;
 	--overlap) mapfile -t COMPREPLY < <(compgen -W "0s 1h 24h 7d" -- "$cur"); return ;;
 	esac
 	# The words before the cursor that are no options.
