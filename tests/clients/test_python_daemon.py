@@ -273,6 +273,42 @@ class TestWatch(DaemonTest):
         self.assertEqual(revisions, sorted(set(revisions)))
         self.assertGreater(len(revisions), 50)
 
+    def follow(self, watch, held, until):
+        """Applies what a watch of a view tells, until it is at a revision; a resync begins anew."""
+        while (watch.revision or 0) < until:
+            try:
+                change = next(watch)
+            except roster.Resync:
+                continue
+            if change.snapshot and change.first:
+                held.clear()
+            for event in change.events:
+                key = (str(event.group_id), str(event.id))
+                (held.add if event.event == roster.GAINED else held.discard)(key)
+
+    def test_views_through_cuts(self):
+        """Who gained and lost memberships and a permission, applied as told: what the organisation has at each revision reached."""
+        site = Site(self)
+        proxy = self.proxy()
+        asker = self.client(self.service(site.org, "org.watch", "team.view", "org.check"), site.org)
+        follower = self.client(asker._options.token, site.org, proxy.address)
+        place = uuid.UUID(site.workspaces[0]["id"])
+        members, able = set(), set()
+        with follower.watch(view=roster.MEMBERSHIP) as one, \
+                follower.watch(view=roster.PERMISSION, permission="content.edit", scope=place) as other:
+            for turn in range(60):
+                self.write(site)
+                if self.random.random() < 0.2:
+                    proxy.cut()
+                if turn % 4 == 0:
+                    revision = self.revision(asker)
+                    self.follow(one, members, revision)
+                    self.follow(other, able, revision)
+                    self.assertEqual(members, {(group, who["id"]) for who in site.users for group in site.held(who["id"])},
+                                     f"seed {SEED}, turn {turn}")
+                    self.assertEqual({who for _, who in able}, {str(it.id) for it in asker.who_can("content.edit", place)})
+        self.assertGreater(proxy.made, 4)
+
     def test_watch_refused(self):
         org = self.org()
         with self.client(self.service(org, "team.view"), org).watch() as watch:
