@@ -39,6 +39,9 @@ class NodeDaemonTest(SystemTest):
     def test_watch(self):
         self.check("daemon_watch.test.js")
 
+    def test_views(self):
+        self.check("daemon_views.test.js")
+
 
 if __name__ == "__main__":
     main()

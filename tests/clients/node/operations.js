@@ -8,6 +8,7 @@ const random = randomness();
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export const users = [], teams = [];
+export const kept = new Set(); // teams that are not removed
 let count = 0;
 
 const drop = (list, one) => list.splice(list.indexOf(one), 1);
@@ -33,6 +34,8 @@ const OPERATIONS = [
 	},
 	async function removeTeam() {
 		const team = random.pick(teams);
+		if (kept.has(team))
+			return;
 		await api('DELETE', `/Groups/${team.id}`);
 		drop(teams, team);
 		for (const other of teams)
