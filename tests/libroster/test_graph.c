@@ -168,6 +168,30 @@ random_changes_are_kept(void **state)
 	graph_free(g);
 }
 
+/* Copies have just the room for what is in them. */
+static void
+copies_of_little_grow(void **state)
+{
+	(void)state;
+	for (uint64_t count = 0; count < 4; count++) {
+		struct graph *g = graph_new(), *copy;
+
+		for (uint64_t n = 0; n < 200; n++) {
+			struct roster_id id = id_of(n);
+
+			if (n == count) {
+				copy = graph_copy(g);
+				graph_free(g);
+				g = copy;
+			}
+			graph_put(g, &id, n % 2 != 0);
+		}
+		assert_int_equal(graph_counts(g).users, 100);
+		assert_int_equal(graph_counts(g).groups, 100);
+		graph_free(g);
+	}
+}
+
 static void
 sets_are_sets(void **state)
 {
@@ -284,6 +308,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sets_are_sets),
+		cmocka_unit_test(copies_of_little_grow),
 		cmocka_unit_test(random_changes_are_kept),
 		cmocka_unit_test(readers_see_changes_whole),
 	};

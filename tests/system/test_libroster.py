@@ -786,6 +786,16 @@ class Mirror(LibrosterTest):
         self.assertEqual(self.are(driver, (ADA, CREW)), [-1])
         self.assertFalse(driver.ask(do="mirror_state", revision=12, timeout_ms=100)["there"])
 
+    def test_a_watch_that_the_clock_starts_again_connects(self):
+        driver, script, session = self.pair()
+        driver.ask(do="mirror", options={"memberships": True})
+        session.refuse(session.expect("watch"), 503, "UNAVAILABLE")
+        session.cut()
+        self.assertEqual(driver.next()["mirror"]["name"], "UNAVAILABLE")
+        session = script.accept()
+        self.snapshot(session, session.expect("watch"), *self.USUAL)
+        self.assertEqual(driver.next(), {"mirror": 10})
+
     def test_refusals_are_told_and_tried_again(self):
         driver, _, session = self.pair()
         driver.ask(do="mirror", options={"memberships": True})

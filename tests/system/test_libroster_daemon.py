@@ -10,6 +10,7 @@ import subprocess
 from harness import PATCH, SANITIZER, Api, SystemTest, certificate, find_member, main
 from roster_script import OUT, Driver
 
+OURS = "urn:rosterd:scim:schemas:core:1.0:"
 STEPS = int(os.environ.get("ROSTER_STEPS", "60"))
 NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -87,7 +88,7 @@ class Questions(WithDaemon):
         self.assertEqual(driver.next()["error"]["name"], "UNAUTHORIZED")
 
 
-class Mirrors(WithDaemon):
+class MirrorTest(WithDaemon):
     def head(self, driver):
         driver.call("stats")
         return {item[field("name")]: item.get(field("count"), 0) for item in driver.next()["told"]}["revision"]
@@ -98,24 +99,6 @@ class Mirrors(WithDaemon):
             line = driver.next()
             if "mirror" not in line:
                 return line
-
-    def test_random_changes(self):
-        org = self.fresh()
-        users = [org.user(f"u{n}")["id"] for n in range(12)]
-        groups = [org.group(f"g{n}")["id"] for n in range(6)]
-        org.patch(f"/Groups/{groups[0]}", {"op": "add", "path": "members", "value": [{"value": users[0]}]})
-        rng = random.Random(int(os.environ.get("ROSTER_SEED", "7")))
-        driver, asking = self.driver(org), self.driver(org)
-        driver.say(do="mirror", options={"memberships": True, "heartbeat": 1000})
-        self.assertEqual(self.drained(driver), {"ok": True})
-        for step in range(STEPS):
-            self.change(org, rng, users, groups)
-            if step % 20 == 19:
-                org.close()
-                self.daemon.end()
-                self.daemon.start()
-            if step % 5 == 4 or step == STEPS - 1:
-                self.compare(driver, asking, users, groups)
 
     def change(self, org, rng, users, groups):
         kind = rng.randrange(12)
@@ -136,6 +119,26 @@ class Mirrors(WithDaemon):
             reply = org.request("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": [operation]})
             self.assertIn(reply.status, (200, 204, 400, 409), reply)  # cycles are refused, and what is not there
 
+
+class Mirrors(MirrorTest):
+    def test_random_changes(self):
+        org = self.fresh()
+        users = [org.user(f"u{n}")["id"] for n in range(12)]
+        groups = [org.group(f"g{n}")["id"] for n in range(6)]
+        org.patch(f"/Groups/{groups[0]}", {"op": "add", "path": "members", "value": [{"value": users[0]}]})
+        rng = random.Random(int(os.environ.get("ROSTER_SEED", "7")))
+        driver, asking = self.driver(org), self.driver(org)
+        driver.say(do="mirror", options={"memberships": True, "heartbeat": 1000})
+        self.assertEqual(self.drained(driver), {"ok": True})
+        for step in range(STEPS):
+            self.change(org, rng, users, groups)
+            if step % 20 == 19:
+                org.close()
+                self.daemon.end()
+                self.daemon.start()
+            if step % 5 == 4 or step == STEPS - 1:
+                self.compare(driver, asking, users, groups)
+
     def compare(self, driver, asking, users, groups):
         revision = self.head(asking)
         driver.say(do="mirror_state", revision=revision, timeout_ms=8000)
@@ -154,6 +157,85 @@ class Mirrors(WithDaemon):
         counts = {item[field("name")]: item.get(field("count"), 0) for item in asking.next()["told"]}
         self.assertEqual([counts[name] for name in ("users", "groups", "memberships")],
                          [state[name] for name in ("users", "groups", "memberships")])
+
+
+class PermissionMirrors(MirrorTest):
+    """Who may do what, by roles of people and of teams, nesting and deactivation, as check tells it."""
+
+    ROLES = ("org/admin", "workspace/editor", "workspace/viewer")
+
+    def assign(self, org, principal, role, scope):
+        body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "role": role}
+        if not role.startswith("org/"):
+            body["scope"] = {"value": scope}
+        reply = org.post("/Assignments", body)
+        self.assertIn(reply.status, (201, 400, 409), reply)  # teams hold no roles of the org
+        return [reply.json["id"]] if reply.status == 201 else []
+
+    def test_random_changes(self):
+        org = self.fresh()
+        users = [org.user(f"u{n}")["id"] for n in range(8)]
+        groups = [org.group(f"g{n}")["id"] for n in range(4)]
+        works = self.ok(org.post("/Workspaces", {"schemas": [OURS + "Workspace"], "displayName": "Works"}), 201)["id"]
+        rng = random.Random(int(os.environ.get("ROSTER_SEED", "11")))
+        driver, asking = self.driver(org), self.driver(org)
+        views = [{"permission": "org.rename"}, {"permission": "content.edit", "scope_id": works},
+                 {"permission": "content.view", "scope": "Works"}]
+        driver.say(do="mirror", options={"permissions": views, "heartbeat": 1000})
+        self.assertEqual(self.drained(driver), {"ok": True})
+        assignments, seen = [], set()
+        for step in range(STEPS):
+            kind = rng.randrange(8)
+            if kind < 3:
+                assignments += self.assign(org, rng.choice(users + groups), rng.choice(self.ROLES), works)
+            elif kind == 3 and assignments:
+                org.delete(f"/Assignments/{assignments.pop(rng.randrange(len(assignments)))}")
+            elif kind == 4:
+                self.ok(org.patch(f"/Users/{rng.choice(users)}",
+                                  {"op": "replace", "path": "active", "value": rng.random() < 0.6}))
+            else:
+                self.change(org, rng, users, groups)
+            if step % 5 == 4:
+                self.agree(driver, asking, views, users, seen)
+        self.assertEqual(seen, {0, 1})
+
+    def agree(self, driver, asking, views, users, seen):
+        driver.say(do="mirror_state", revision=self.head(asking), timeout_ms=8000)
+        state = self.drained(driver)
+        self.assertTrue(state["there"], state)
+        for number, view in enumerate(views):
+            driver.say(do="mirror_ask", number=number, pairs=[[user] for user in users])
+            mirrored = self.drained(driver)["are"]
+            asking.call("check_batch", items=[{"subject_id": user, **view} for user in users])
+            self.assertEqual(mirrored, [int(code == 1) for code in asking.next()["codes"]])
+            seen |= set(mirrored)
+
+
+class Syncs(WithDaemon):
+    def step(self, driver, step, **more):
+        driver.say(do="sync", step=step, **more)
+        return driver.next()
+
+    def counts(self, said):
+        return {(item[field("action")], item[field("type")]): item[field("count")] for item in said["told"]
+                if field("name") not in item and item.get(field("count"))}
+
+    def test_a_directory_sends_its_state(self):
+        org = self.fresh()
+        self.daemon.ctl("connection", "create", org.key, "hr")
+        driver = self.driver(org)
+        state = "".join(json.dumps({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": f"u{n}",
+                                    "externalId": str(n)}) + "\n" for n in range(2000))
+        for created in (2000, 0):
+            sync = self.step(driver, "begin", request={"connection": "hr"})["sync"]
+            self.assertEqual(self.step(driver, "records", sync=sync, data=state)["count"], 2000)
+            plan = self.counts(self.step(driver, "plan", sync=sync))
+            self.assertEqual(plan, {(1 if created else 4, "User"): 2000})
+            self.assertNotIn("error", self.step(driver, "commit", sync=sync))
+        self.assertEqual(org.get("/Users?count=0")["totalResults"], 2000)
+        sync = self.step(driver, "begin", request={"connection": "hr"})["sync"]
+        self.assertNotIn("error", self.step(driver, "abort", sync=sync))
+        self.assertEqual(self.step(driver, "plan", sync=sync)["error"]["status"], 404)
 
 
 class Verbs(WithDaemon):
@@ -198,7 +280,7 @@ class Verbs(WithDaemon):
         org, ada, _, _ = self.org_of_three()
         said = self.json("check", org.key, "ada", "org.rename", code=4)
         self.assertEqual((said["allowed"], said["code"]), (False, "missing"))
-        self.ok(org.post("/Assignments", {"schemas": ["urn:rosterd:scim:schemas:core:1.0:Assignment"],
+        self.ok(org.post("/Assignments", {"schemas": [OURS + "Assignment"],
                                           "principal": {"value": ada}, "role": "org/admin"}), 201)
         said = self.json("check", org.key, "ada", "org.rename")
         self.assertTrue(said["allowed"] and said["role"] and said["reason"])

@@ -203,7 +203,7 @@ grow_nodes(struct graph *g)
 {
 	struct node *before = g->nodes;
 
-	move_nodes(g, before, g->room == 0 ? FIRST_ROOM : g->room + g->room / 2);
+	move_nodes(g, before, g->room + g->room / 2 + FIRST_ROOM);
 	free(before);
 }
 
