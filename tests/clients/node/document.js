@@ -26,8 +26,8 @@ function entries(rows, width) {
 
 export const types = () => entries(cells('<!-- numbers:', 'Fields of requests'), 2);
 export const requestFields = () => entries(cells('Fields of requests', 'Fields of answers'), 3);
-export const answerFields = () => entries(cells('Fields of answers', 'Codes. '), 3);
-export const codes = () => entries(cells('Codes. ', '## Examples'), 2);
+export const answerFields = () => entries(cells('Fields of answers', '\nCodes'), 3);
+export const codes = () => entries(cells('\nCodes', '## Examples'), 2);
 
 function value(text) {
 	if (text.startsWith('"'))

@@ -193,6 +193,7 @@ export interface WatchFields extends Scope {
 	org?: string;
 	/** Go on behind this revision; absent: first a snapshot. */
 	from?: Uint;
+	/** 'records' unless said. The other two may tell revisions that were written at once as one. */
 	view?: 'records' | 'membership' | 'permission';
 	/** Milliseconds between signs of life, from 1,000 to 600,000. */
 	heartbeat?: number;
