@@ -333,6 +333,13 @@ has_scheme(const char *url, const char *scheme)
 	return strncasecmp(url, scheme, strlen(scheme)) == 0;
 }
 
+struct password_cost
+config_password_cost(const struct config *c)
+{
+	return (struct password_cost){ (uint32_t)c->password_memory, (uint32_t)c->password_time,
+		(uint32_t)c->password_lanes };
+}
+
 const char *
 config_default_url(const struct config *c)
 {

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "daemon/password.h"
 
 enum mail_starttls { MAIL_TLS_REQUIRE, MAIL_TLS_TRY, MAIL_TLS_OFF };
 
@@ -84,5 +85,7 @@ void config_print_manual(struct buf *out);
 
 /* The first listener that speaks HTTP: what addresses begin with where nothing else is known. */
 const char *config_default_url(const struct config *c);
+
+struct password_cost config_password_cost(const struct config *c);
 
 #endif

@@ -64,10 +64,12 @@ libdaemon_a_SOURCES = \
 	daemon/directory/audit_values.c \
 	daemon/directory/check.c daemon/directory/check.h \
 	daemon/directory/certificate.c daemon/directory/certificate.h \
+	daemon/directory/cursor.c daemon/directory/cursor.h \
 	daemon/directory/directory.h \
 	daemon/directory/effect.c daemon/directory/effect.h \
 	daemon/directory/effect_private.h \
 	daemon/directory/effect_told.c \
+	daemon/directory/edit.c daemon/directory/edit.h \
 	daemon/directory/feed.c daemon/directory/feed.h \
 	daemon/directory/form.c daemon/directory/form.h \
 	daemon/directory/guard.c daemon/directory/guard.h \
@@ -94,6 +96,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/platform.c daemon/directory/platform.h \
 	daemon/directory/query.c daemon/directory/query.h \
 	daemon/directory/recall.c daemon/directory/recall.h \
+	daemon/directory/render.c daemon/directory/render.h \
 	daemon/directory/resource.c \
 	daemon/directory/rules.c daemon/directory/rules.h \
 	daemon/directory/rules_assignment.c \
@@ -162,9 +165,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/bulk.c \
 	daemon/scim/certificate.c \
 	daemon/scim/crl.c daemon/scim/crl.h \
-	daemon/scim/cursor.c \
 	daemon/scim/discovery.c \
-	daemon/scim/edit.c daemon/scim/edit.h \
 	daemon/scim/helpers.c \
 	daemon/scim/quota.c \
 	daemon/scim/invite.c \
@@ -174,6 +175,7 @@ libdaemon_a_SOURCES = \
 	daemon/scim/reply.c \
 	daemon/scim/request.h \
 	daemon/scim/scim.c daemon/scim/scim.h \
+	daemon/scim/way.c daemon/scim/way.h \
 	daemon/scim/write.c \
 	daemon/seal.c daemon/seal.h \
 	daemon/server.c daemon/server.h \

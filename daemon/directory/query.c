@@ -177,9 +177,9 @@ page_by_cursor(struct search *s, struct source *src, enum stage stage, struct qu
 			return;
 		}
 		if (match)
-			out->rows[out->count++] = row;
+			out->positions[out->count] = last = position_at(s->a, stage, key, row);
 		if (match)
-			last = position_at(s->a, stage, key, row);
+			out->rows[out->count++] = row;
 		if (s->over)
 			return;
 		if (s->examined >= s->limit) {
@@ -439,6 +439,12 @@ behind(const struct search *s, const struct sorted *list, size_t n, const struct
 	return passed;
 }
 
+static struct query_position
+position_of(const struct search *s, const struct sorted *x)
+{
+	return (struct query_position){ x->has != s->q->descending ? STAGE_FIRST : STAGE_SECOND, x->key, x->row };
+}
+
 static enum rc
 run_sorted(struct search *s, struct source *src, struct query_page *out, struct err *err)
 {
@@ -463,13 +469,14 @@ run_sorted(struct search *s, struct source *src, struct query_page *out, struct 
 	out->total_known = true;
 	from = s->q->after != NULL ? behind(s, list, n, s->q->after)
 		: s->q->skip < n   ? (size_t)s->q->skip : n;
-	for (; from < n && out->count < s->q->count; from++)
+	for (; from < n && out->count < s->q->count; from++) {
+		if (s->q->by_cursor)
+			out->positions[out->count] = position_of(s, &list[from]);
 		out->rows[out->count++] = list[from].row;
+	}
 	if (s->q->by_cursor && from < n && from > 0) {
-		const struct sorted *last = &list[from - 1];
-
-		end_page(s, out, last->has != s->q->descending ? STAGE_FIRST : STAGE_SECOND, last->key,
-			last->row);
+		out->more = true;
+		out->next = position_of(s, &list[from - 1]);
 	}
 	return RC_OK;
 }
@@ -488,6 +495,22 @@ can_walk(const struct query *q, const struct source *chosen)
 }
 
 enum rc
+query_sort(const struct resource_type *type, struct slice name, const struct attr **out, struct err *err)
+{
+	const struct attr *attr = attr_find(type, name);
+
+	if (attr != NULL && attr->type == ATTR_COMPLEX && attr->multi)
+		attr = attr_sub(attr, SLICE("value"));
+	if (attr == NULL || attr->type == ATTR_COMPLEX || attr->returned == RETURNED_NEVER ||
+		(attr->parent != NULL &&
+			(attr->parent->source == SOURCE_MEMBERS || attr->parent->source == SOURCE_GROUPS)))
+		return fail(err, RC_INVALID_VALUE, "sortBy", "can't sort %.*s by \"%.*s\"",
+			SLICE_ARG(type->name), SLICE_ARG(slice_clip(name, 100)));
+	*out = attr;
+	return RC_OK;
+}
+
+enum rc
 query_run(const struct directory *d, struct orgtx *o, struct arena *a, const struct query *q,
 	struct query_page *out, struct err *err)
 {
@@ -500,6 +523,8 @@ query_run(const struct directory *d, struct orgtx *o, struct arena *a, const str
 	enum rc rc;
 
 	*out = (struct query_page){ .rows = ARENA_ARRAY(a, uint64_t, q->count + 1) };
+	if (q->by_cursor)
+		out->positions = ARENA_ARRAY(a, struct query_position, q->count + 1);
 	if (q->sort == NULL && q->after != NULL)
 		order = q->after->stage == STAGE_BY_RANGE ? ORDER_BY_RANGE : ORDER_BY_ROW;
 	plan_source(d, o, a, q->type, q->filter, q->space, order, q->quick, &src);

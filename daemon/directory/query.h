@@ -34,12 +34,17 @@ struct query {
 struct query_page {
 	uint64_t *rows; /* in the arena */
 	size_t count;
+	struct query_position *positions; /* by cursor: of each row, as `after` of the page behind it */
 	bool total_known; /* always by index */
 	uint64_t total;
 	bool more; /* by cursor: next is set */
 	bool gave_up; /* nothing else is set: ask again without `quick`, where it may take its time */
 	struct query_position next;
 };
+
+/* The attribute that a list of a type is sorted by. INVALID_VALUE: none of this name, or one that can't sort. */
+enum rc query_sort(const struct resource_type *type, struct slice name, const struct attr **out, struct err *err)
+	MUSTCHECK;
 
 enum rc query_run(const struct directory *d, struct orgtx *o, struct arena *a, const struct query *q,
 	struct query_page *out, struct err *err) MUSTCHECK;

@@ -748,6 +748,12 @@ subject_explain(const struct subject *s, uint64_t row, const struct record *r, s
 }
 
 enum rc
+subject_require_sight(const struct subject *s, uint64_t row, const struct record *r, struct err *err)
+{
+	return subject_sees(s, row, r) ? RC_OK : subject_explain(s, row, r, err);
+}
+
+enum rc
 subject_explain_type(const struct subject *s, const struct resource_type *type, struct err *err)
 {
 	if (orgtx_org(s->o) == ORG_PLATFORM)

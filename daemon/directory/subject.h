@@ -88,6 +88,8 @@ enum rc subject_may_take(
 enum sight { SEES_NONE, SEES_SOME /* ask subject_sees() of each */, SEES_ALL };
 enum sight subject_sight(const struct subject *s, const struct resource_type *type);
 bool subject_sees(const struct subject *s, uint64_t row, const struct record *r);
+/* FORBIDDEN unless the subject sees it. */
+enum rc subject_require_sight(const struct subject *s, uint64_t row, const struct record *r, struct err *err) MUSTCHECK;
 /* FORBIDDEN, with the permission named that is missing to see it, or any of the type. */
 enum rc subject_explain(const struct subject *s, uint64_t row, const struct record *r, struct err *err);
 enum rc subject_explain_type(const struct subject *s, const struct resource_type *type, struct err *err);

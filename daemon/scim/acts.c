@@ -7,7 +7,7 @@
 #include "daemon/directory/platform.h"
 #include "daemon/dns_txt.h"
 #include "daemon/scim/acts.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 
 #include "base/banned.h"
 

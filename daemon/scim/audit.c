@@ -155,6 +155,7 @@ begin_list(struct audit_list *l, struct err *err)
 {
 	const struct config *c = l->rq->scim->options.config;
 	uint64_t count = l->lr.has_count ? l->lr.count : c->page_default;
+	struct cursor_binding to = cursor_binding_of(l->rq, &l->lr);
 	struct filter *filter;
 	enum rc rc;
 
@@ -162,7 +163,7 @@ begin_list(struct audit_list *l, struct err *err)
 	if (l->lr.sort_by.len > 0 && (!slice_caseeq(l->lr.sort_by, SLICE("time")) || !l->lr.descending))
 		return fail(err, RC_INVALID_VALUE, "sortBy", "AuditEvents come by time, descending, and in no other order");
 	if (l->lr.has_cursor && l->lr.cursor.len > 0) {
-		if ((rc = cursor_read(l->rq, &l->lr, &l->cursor, err)) != RC_OK)
+		if ((rc = cursor_read(&to, l->rq->arena, l->lr.cursor, &l->cursor, err)) != RC_OK)
 			return rc;
 		if (l->cursor.count != count)
 			return fail(err, RC_INVALID_COUNT, "count", "must stay the same from page to page; it was %llu",
@@ -193,6 +194,7 @@ add_item(struct audit_list *l, const struct node *event)
 static enum rc
 list_by_cursor(struct audit_list *l, struct err *err)
 {
+	struct cursor_binding to = cursor_binding_of(l->rq, &l->lr);
 	bool first = !l->cursor.started;
 	enum audit_step step = AUDIT_END;
 	const struct node *event;
@@ -214,7 +216,7 @@ list_by_cursor(struct audit_list *l, struct err *err)
 		return RC_OK;
 	position_to_cursor(&l->walk.next, key, &l->cursor);
 	l->cursor.type_code = l->rq->type->code;
-	l->head.next_cursor = cursor_write(l->rq, &l->lr, &l->cursor);
+	l->head.next_cursor = cursor_write(&to, l->rq->arena, &l->cursor);
 	return RC_OK;
 }
 

@@ -1,5 +1,5 @@
 #include "daemon/clock.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 #include "protocol/bulk.h"
 
 #include "base/banned.h"
@@ -52,7 +52,7 @@ decode_op(struct request *rq, const struct bulk_op *op, struct edit *c, struct e
 		return fail(err, RC_NOT_FOUND, "", "there is no %.*s with the id \"%.*s\"",
 			SLICE_ARG(op->type->name), (int)(op->id_text.len < 100 ? op->id_text.len : 100),
 			op->id_text.p);
-	return edit_decode(rq, op->data, c, err);
+	return edit_decode(&rq->scim->directory, rq->arena, rq->caller.dialect, op->data, c, err);
 }
 
 static enum rc
@@ -90,6 +90,7 @@ static enum rc
 bulk_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
 {
 	struct bulk_write *b = (struct bulk_write *)w;
+	struct password_cost cost = config_password_cost(w->rq->scim->options.config);
 	bool hashed = false;
 	enum rc rc;
 
@@ -106,7 +107,7 @@ bulk_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
 			*needs_slow = true;
 			return RC_OK;
 		}
-		b->decode_rc[i] = edit_hash(w->rq, &b->edits[i], &b->decode_errors[i]);
+		b->decode_rc[i] = edit_hash(&w->rq->scim->directory, w->rq->arena, &cost, &b->edits[i], &b->decode_errors[i]);
 		hashed = true;
 	}
 	return RC_OK;
@@ -177,6 +178,7 @@ static enum rc
 bulk_run(struct write *w, struct orgtx *o, struct err *err)
 {
 	struct bulk_write *b = (struct bulk_write *)w;
+	struct writer by = writer_of(w->rq, o);
 	uint64_t errors, limit = b->bulk->fail_on_errors;
 	int64_t end = clock_us() + PART_US;
 
@@ -194,7 +196,7 @@ bulk_run(struct write *w, struct orgtx *o, struct err *err)
 		if (rc == RC_OK)
 			rc = check_refs(b, i, &b->errors[i]);
 		if (rc == RC_OK)
-			rc = edit_run(w->rq, o, &b->edits[i], &b->errors[i]);
+			rc = edit_run(&w->rq->scim->directory, w->rq->arena, o, &by, &b->edits[i], &b->errors[i]);
 		b->out[i] = (struct outcome){ rc, true };
 		errors += rc != RC_OK;
 	}

@@ -3,7 +3,7 @@
 #include "daemon/directory/certificate.h"
 
 #include "daemon/scim/acts.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 
 #include "base/banned.h"
 

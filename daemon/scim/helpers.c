@@ -85,16 +85,22 @@ subject_of(struct request *rq, struct txn *t, struct subject *out, struct err *e
 		&rq->caller, rq->now, out, err);
 }
 
-enum rc
-require_sight(const struct subject *s, uint64_t row, const struct record *r, struct err *err)
-{
-	return subject_sees(s, row, r) ? RC_OK : subject_explain(s, row, r, err);
-}
-
 struct read_options
 read_options_of(const struct request *rq)
 {
 	return (struct read_options){ .dialect = rq->caller.dialect };
+}
+
+struct cursor_binding
+cursor_binding_of(const struct request *rq, const struct list_request *lr)
+{
+	return (struct cursor_binding){ .secret = store_secret(rq->scim->options.store),
+		.org = rq->caller.org,
+		.connection = rq->caller.connection,
+		.type = rq->type != NULL ? rq->type->code : 0,
+		.query = lr,
+		.now = rq->now,
+		.timeout = rq->scim->options.config->cursor_timeout };
 }
 
 /* Our tags are W/"12" (protocol/scim_write.h); what follows compares opaque parts (docs/SCIM.md). */

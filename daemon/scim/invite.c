@@ -6,7 +6,7 @@
 #include "daemon/directory/form.h"
 #include "daemon/directory/invitation.h"
 #include "daemon/directory/platform.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 
 #include "base/banned.h"
 

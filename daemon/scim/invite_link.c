@@ -7,7 +7,7 @@
 
 #include "daemon/directory/invitation.h"
 #include "daemon/directory/platform.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 #include "schema/text.h"
 
 #include "base/banned.h"

@@ -1,7 +1,7 @@
 /* Actions on organizations, connections and tokens: decoded here, decided in directory/. */
 #include "daemon/directory/organization.h"
 #include "daemon/scim/acts.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 #include "schema/text.h"
 
 #include "base/banned.h"

@@ -2,7 +2,7 @@
 #include "daemon/directory/quota.h"
 
 #include "daemon/scim/acts.h"
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 
 #include "base/banned.h"
 

@@ -63,7 +63,7 @@ handle_get(struct request *rq)
 	if ((rc = requested_projection(rq, &p, &err)) != RC_OK ||
 		(rc = subject_of(rq, rq->worker->reader, &by, &err)) != RC_OK ||
 		(rc = find(rq, &row, &rec, &err)) != RC_OK ||
-		(rc = require_sight(&by, row, &rec, &err)) != RC_OK) {
+		(rc = subject_require_sight(&by, row, &rec, &err)) != RC_OK) {
 		reply_error(rq, rc, &err);
 		return;
 	}
@@ -112,23 +112,6 @@ struct listing {
 	struct slice next;
 };
 
-static enum rc
-parse_sort(const struct listing *l, const struct resource_type *type, const struct attr **out, struct err *err)
-{
-	const struct attr *attr = attr_find(type, l->lr.sort_by);
-
-	if (attr != NULL && attr->type == ATTR_COMPLEX && attr->multi)
-		attr = attr_sub(attr, SLICE("value"));
-	if (attr == NULL || attr->type == ATTR_COMPLEX || attr->returned == RETURNED_NEVER ||
-		(attr->parent != NULL &&
-			(attr->parent->source == SOURCE_MEMBERS || attr->parent->source == SOURCE_GROUPS)))
-		return fail(err, RC_INVALID_VALUE, "sortBy", "can't sort %.*s by \"%.*s\"",
-			SLICE_ARG(type->name), (int)(l->lr.sort_by.len < 100 ? l->lr.sort_by.len : 100),
-			l->lr.sort_by.p);
-	*out = attr;
-	return RC_OK;
-}
-
 /* Makes a type part of the list: its filter, sort attribute and projection. */
 static enum rc
 add_type(struct listing *l, const struct resource_type *type, struct err *err)
@@ -142,7 +125,7 @@ add_type(struct listing *l, const struct resource_type *type, struct err *err)
 		(rc = filter_parse(rq->arena, rq->scim->options.schema, type, l->lr.filter,
 			 rq->caller.dialect, &l->filters[i], err)) != RC_OK)
 		return rc;
-	if (l->lr.sort_by.len > 0 && (rc = parse_sort(l, type, &l->sorts[i], err)) != RC_OK)
+	if (l->lr.sort_by.len > 0 && (rc = query_sort(type, l->lr.sort_by, &l->sorts[i], err)) != RC_OK)
 		return rc;
 	if ((rc = projection_of(rq, type, l->lr.attributes, l->lr.excluded, p, err)) != RC_OK)
 		return rc;
@@ -179,6 +162,14 @@ add_types(struct listing *l, struct err *err)
 }
 
 static enum rc
+read_cursor(struct listing *l, struct err *err)
+{
+	struct cursor_binding to = cursor_binding_of(l->rq, &l->lr);
+
+	return cursor_read(&to, l->rq->arena, l->lr.cursor, &l->cursor, err);
+}
+
+static enum rc
 begin_list(struct listing *l, struct err *err)
 {
 	const struct config *c = l->rq->scim->options.config;
@@ -188,7 +179,7 @@ begin_list(struct listing *l, struct err *err)
 	l->rows = ARENA_ARRAY(l->rq->arena, uint64_t, l->max + 1);
 	l->cursor.count = count;
 	if (l->lr.has_cursor && l->lr.cursor.len > 0) {
-		enum rc rc = cursor_read(l->rq, &l->lr, &l->cursor, err);
+		enum rc rc = read_cursor(l, err);
 
 		if (rc != RC_OK)
 			return rc;
@@ -249,12 +240,13 @@ list_by_index(struct listing *l, struct orgtx *o, bool quick, bool *gave_up, str
 static void
 set_next(struct listing *l, size_t type, const struct query_position *position)
 {
+	struct cursor_binding to = cursor_binding_of(l->rq, &l->lr);
 	struct cursor next = { .type_code = l->types[type]->code, .count = l->cursor.count,
 		.started = position != NULL };
 
 	if (position != NULL)
 		next.position = *position;
-	l->next = cursor_write(l->rq, &l->lr, &next);
+	l->next = cursor_write(&to, l->rq->arena, &next);
 }
 
 /* By cursor: goes on in the type where the last page ended. */

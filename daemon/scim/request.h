@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "daemon/directory/audit.h"
+#include "daemon/directory/cursor.h"
 #include "daemon/directory/directory.h"
 #include "daemon/directory/query.h"
 #include "daemon/directory/subject.h"
@@ -120,14 +121,11 @@ void precondition_of(const struct http_request *h, struct precondition *out);
 void precondition_of_version(struct slice version, struct precondition *out);
 /* Who writes, in the transaction that does it. */
 struct writer writer_of(const struct request *rq, struct orgtx *o);
+
 struct read_options read_options_of(const struct request *rq);
 
 /* Who reads, in the transaction that answers. */
 enum rc subject_of(struct request *rq, struct txn *t, struct subject *out, struct err *err) MUSTCHECK;
-
-/* FORBIDDEN unless the caller may see the resource. */
-enum rc require_sight(const struct subject *s, uint64_t row, const struct record *r, struct err *err)
-	MUSTCHECK;
 
 /* The projection that a query string asks for. */
 enum rc projection_of(struct request *rq, const struct resource_type *type, struct slice attributes,
@@ -143,20 +141,8 @@ enum rc check_media_type(const struct request *rq, struct err *err) MUSTCHECK;
 /* A SearchRequest, from the body. */
 enum rc search_request(struct request *rq, struct list_request *out, struct err *err) MUSTCHECK;
 
-/* ---- Cursors (cursor.c) ---- */
-
-struct cursor {
-	uint8_t type_code; /* of a query over several types: where it stands */
-	uint64_t count;
-	struct query_position position;
-	bool started; /* position is set */
-};
-
-/* A stateless cursor: what the next page needs, with its time, authenticated and bound to org, connection and query. */
-struct slice cursor_write(struct request *rq, const struct list_request *lr, const struct cursor *c);
-/* INVALID_CURSOR, EXPIRED_CURSOR, INVALID_COUNT. */
-enum rc cursor_read(struct request *rq, const struct list_request *lr, struct cursor *out,
-	struct err *err) MUSTCHECK;
+/* What a cursor of a list is bound to. */
+struct cursor_binding cursor_binding_of(const struct request *rq, const struct list_request *lr);
 
 /* ---- Actions (actions.c) ---- */
 

@@ -1,4 +1,4 @@
-#include "daemon/scim/edit.h"
+#include "daemon/scim/way.h"
 
 #include "base/banned.h"
 
@@ -19,6 +19,7 @@ single_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
 {
 	struct single *s = (struct single *)w;
 	struct request *rq = w->rq;
+	struct password_cost cost = config_password_cost(rq->scim->options.config);
 	json_t *body = NULL;
 	enum rc rc = RC_OK;
 
@@ -26,20 +27,23 @@ single_prepare(struct write *w, bool slow, bool *needs_slow, struct err *err)
 	if (!s->decoded) {
 		if (s->edit.op != OP_DELETE)
 			rc = json_read(rq->arena, rq->x->body, &body, err);
-		if (rc != RC_OK || (rc = edit_decode(rq, body, &s->edit, err)) != RC_OK)
+		if (rc != RC_OK || (rc = edit_decode(&rq->scim->directory, rq->arena, rq->caller.dialect, body, &s->edit, err)) != RC_OK)
 			return rc;
 		s->decoded = true;
 	}
 	if (!edit_has_password(&s->edit))
 		return RC_OK;
 	*needs_slow = !slow;
-	return slow ? edit_hash(rq, &s->edit, err) : RC_OK;
+	return slow ? edit_hash(&rq->scim->directory, rq->arena, &cost, &s->edit, err) : RC_OK;
 }
 
 static enum rc
 single_run(struct write *w, struct orgtx *o, struct err *err)
 {
-	return edit_run(w->rq, o, &((struct single *)w)->edit, err);
+	struct request *rq = w->rq;
+	struct writer by = writer_of(rq, o);
+
+	return edit_run(&rq->scim->directory, rq->arena, o, &by, &((struct single *)w)->edit, err);
 }
 
 /* RFC 7644 section 3.5.2: 200 is a must when attributes are asked for, else 204 is as good. */

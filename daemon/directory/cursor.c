@@ -1,8 +1,9 @@
+#include "daemon/directory/cursor.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "daemon/scim/request.h"
 #include "schema/text.h"
 
 #include "base/banned.h"
@@ -39,21 +40,21 @@ put_text(struct buf *b, struct slice s)
 }
 
 static void
-cursor_mac(struct request *rq, const struct list_request *lr, struct slice bytes,
-	unsigned char mac[EVP_MAX_MD_SIZE])
+cursor_mac(const struct cursor_binding *to, struct slice bytes, unsigned char mac[EVP_MAX_MD_SIZE])
 {
+	const struct list_request *lr = to->query;
 	struct buf b = BUF_INIT;
 
 	put_text(&b, bytes);
-	put_uint(&b, rq->caller.org, 4);
-	put_uint(&b, rq->caller.connection, 4);
-	put_uint(&b, rq->type != NULL ? rq->type->code : 0, 1);
+	put_uint(&b, to->org, 4);
+	put_uint(&b, to->connection, 4);
+	put_uint(&b, to->type, 1);
 	put_text(&b, lr->filter);
 	put_text(&b, lr->sort_by);
 	put_uint(&b, lr->descending, 1);
 	put_text(&b, lr->attributes);
 	put_text(&b, lr->excluded);
-	(void)HMAC(EVP_sha256(), store_secret(rq->scim->options.store), 32, (unsigned char *)b.p, b.len,
+	(void)HMAC(EVP_sha256(), to->secret, 32, (unsigned char *)b.p, b.len,
 		mac, NULL);
 	buf_release(&b);
 }
@@ -68,9 +69,9 @@ to_url_alphabet(char *p, size_t *len)
 }
 
 struct slice
-cursor_write(struct request *rq, const struct list_request *lr, const struct cursor *c)
+cursor_write(const struct cursor_binding *to, struct arena *a, const struct cursor *c)
 {
-	uint64_t now = (uint64_t)(rq->now / 10000000);
+	uint64_t now = (uint64_t)(to->now / 10000000);
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	struct buf b = BUF_INIT;
 	struct slice text;
@@ -80,16 +81,16 @@ cursor_write(struct request *rq, const struct list_request *lr, const struct cur
 	put_uint(&b, c->type_code, 1);
 	put_uint(&b, c->started, 1);
 	put_uint(&b, c->position.stage, 1);
-	put_uint(&b, now + rq->scim->options.config->cursor_timeout, 4);
+	put_uint(&b, now + to->timeout, 4);
 	put_uint(&b, c->position.row, 8);
 	put_uint(&b, c->count, 8);
 	put_uint(&b, c->position.key.len, 2);
 	buf_slice(&b, c->position.key);
-	cursor_mac(rq, lr, buf_as_slice(&b), mac);
+	cursor_mac(to, buf_as_slice(&b), mac);
 	buf_put(&b, mac, CURSOR_MAC);
-	text = base64_encode(rq->arena, buf_as_slice(&b));
+	text = base64_encode(a, buf_as_slice(&b));
 	buf_release(&b);
-	p = arena_alloc(rq->arena, text.len);
+	p = arena_alloc(a, text.len);
 	memcpy(p, text.p, text.len);
 	to_url_alphabet(p, &text.len);
 	return (struct slice){ p, text.len };
@@ -103,17 +104,17 @@ invalid(struct err *err)
 }
 
 enum rc
-cursor_read(struct request *rq, const struct list_request *lr, struct cursor *out, struct err *err)
+cursor_read(const struct cursor_binding *to, struct arena *a, struct slice text, struct cursor *out, struct err *err)
 {
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	struct slice bytes, body;
 	uint64_t expires;
 
-	if (lr->cursor.len > CURSOR_TEXT_MAX || !base64_decode(rq->arena, lr->cursor, &bytes) ||
+	if (text.len > CURSOR_TEXT_MAX || !base64_decode(a, text, &bytes) ||
 		bytes.len < CURSOR_HEAD + CURSOR_MAC || bytes.p[0] != CURSOR_LAYOUT)
 		return invalid(err);
 	body = (struct slice){ bytes.p, bytes.len - CURSOR_MAC };
-	cursor_mac(rq, lr, body, mac);
+	cursor_mac(to, body, mac);
 	if (CRYPTO_memcmp(mac, bytes.p + body.len, CURSOR_MAC) != 0)
 		return invalid(err);
 	body = slice_from(body, 1);
@@ -126,9 +127,9 @@ cursor_read(struct request *rq, const struct list_request *lr, struct cursor *ou
 	if (get_uint(&body, 2) != body.len)
 		return invalid(err);
 	out->position.key = body.len > 0 ? body : (struct slice){ NULL, 0 };
-	if (expires < (uint64_t)(rq->now / 10000000))
+	if (expires < (uint64_t)(to->now / 10000000))
 		return fail(err, RC_EXPIRED_CURSOR, "cursor",
 			"has expired; the next page must be asked for within %llu s",
-			(unsigned long long)rq->scim->options.config->cursor_timeout);
+			(unsigned long long)to->timeout);
 	return RC_OK;
 }
