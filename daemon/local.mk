@@ -147,11 +147,14 @@ libdaemon_a_SOURCES = \
 	daemon/roster/message.h \
 	daemon/roster/sync.c \
 	daemon/roster/door.c \
+	daemon/roster/change.c \
+	daemon/roster/find.c \
 	daemon/roster/hello.c \
 	daemon/roster/list.c daemon/roster/list.h \
 	daemon/roster/lists.c \
 	daemon/roster/orgs.c \
 	daemon/roster/peer.c \
+	daemon/roster/records.c daemon/roster/records.h \
 	daemon/roster/roster.h \
 	daemon/roster/effects.c daemon/roster/effects.h \
 	daemon/roster/wake.c daemon/roster/wake.h \

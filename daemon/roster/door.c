@@ -32,6 +32,10 @@ static const struct {
 	[ASK_PERMISSIONS_OF] = { permissions_of_run, NEEDS_ORG },
 	[ASK_WHO_CAN] = { who_can_run, NEEDS_ORG },
 	[ASK_ORGS_OF] = { orgs_of_run, NEEDS_HELLO },
+	[ASK_GET] = { get_run, NEEDS_ORG },
+	[ASK_FIND] = { find_run, NEEDS_ORG },
+	[ASK_PUT] = { put_run, NEEDS_ORG },
+	[ASK_DELETE] = { delete_run, NEEDS_ORG },
 	[ASK_SYNC_BEGIN] = { sync_begin_run, NEEDS_ORG },
 	[ASK_SYNC_RECORDS] = { sync_records_run, NEEDS_ORG },
 	[ASK_SYNC_PLAN] = { sync_plan_run, NEEDS_ORG },
@@ -63,6 +67,8 @@ answer_error(struct message *m, enum rc rc, const struct err *err)
 	put_bytes(m->out, OUT_MESSAGE, slice_of(err->detail));
 	if (err->path[0] != '\0')
 		put_bytes(m->out, OUT_FIELD, slice_of(err->path));
+	if (m->retry_after > 0)
+		put_number(m->out, OUT_RETRY_AFTER, m->retry_after);
 	if (rc == RC_RESYNC)
 		put_number(m->out, OUT_REVISION, m->revision);
 	answer_end(m, began, FRAME_LAST | FRAME_ERROR);

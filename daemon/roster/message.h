@@ -84,6 +84,7 @@ struct message {
 	struct orgtx *o;
 	uint64_t revision; /* of the org */
 	struct recall_org *recall;
+	unsigned retry_after; /* milliseconds, for a refusal by rate; 0: nothing is said */
 };
 
 /* ---- Verbs ---- */
@@ -103,6 +104,9 @@ verb_run batch_run;                                              /* batch.c: of 
 verb_run watch_run;                                              /* watch.c */
 verb_run groups_of_run, members_of_run, permissions_of_run, who_can_run; /* lists.c */
 verb_run orgs_of_run;                                            /* orgs.c */
+verb_run get_run;                                                /* records.c */
+verb_run put_run, delete_run;                                    /* change.c */
+verb_run find_run;                                               /* find.c */
 verb_run sync_begin_run, sync_records_run, sync_plan_run, sync_commit_run, sync_abort_run; /* sync.c */
 /* Forgets the sync that is open, if one is. */
 void sync_forget(struct peer *p);

@@ -511,7 +511,7 @@ class Records(Watching):
         answers = {got: (flags, fields) for _, got, flags, fields in (wire.read(), wire.read())}
         self.assertEqual(answers[cancel][1]["answer"], 1)
         self.assertEqual((answers[id][0], answers[id][1]["error"]), (LAST | ERROR, "CANCELLED"))
-        wire.ask("watch", id=id, **{"from": head})  # the id is free again
+        wire.ask("watch", request=id, **{"from": head})  # the id is free again
         org.user(self.name("u"))
         self.assertEqual(wire.part(id)[3]["revision"], head + 1)
 

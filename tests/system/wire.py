@@ -148,8 +148,9 @@ class Wire:
             id, self.next = self.next, self.next + 1
         return struct.pack(">IBBHI", len(payload), TYPES.get(type, type), flags, 0, id) + payload
 
-    def ask(self, type, id=None, **fields):
-        """Sends a request and returns its id."""
+    def ask(self, type, /, *, request=None, **fields):
+        """Sends a request and returns its id: `request`, or the next one."""
+        id = request
         if self.org and "org" not in fields and type not in ("hello", "ping", "cancel"):
             fields = {"org": self.org, **fields}
         if id is None:
@@ -193,7 +194,7 @@ class Wire:
             if flags & LAST:
                 return parts
 
-    def call(self, type, **fields):
+    def call(self, type, /, **fields):
         """A request and its one-part answer."""
         parts = self.answer(self.ask(type, **fields))
         assert len(parts) == 1, parts
@@ -212,7 +213,7 @@ class Wire:
             raise Failure(frame[3])
         return frame
 
-    def items(self, type, **fields):
+    def items(self, type, /, **fields):
         """A request and the items of all parts of its answer."""
         return [item for part in self.answer(self.ask(type, **fields)) for item in part.get("item", [])]
 
