@@ -33,6 +33,9 @@ class NodeDaemonTest(SystemTest):
     def test_lists(self):
         self.check("daemon_lists.test.js")
 
+    def test_records(self):
+        self.check("daemon_records.test.js")
+
     def test_sync(self):
         self.check("daemon_sync.test.js")
 
