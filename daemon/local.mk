@@ -117,6 +117,7 @@ libdaemon_a_SOURCES = \
 	daemon/directory/sync_compare.c \
 	daemon/directory/sync_decide.c \
 	daemon/directory/sync_groups.c \
+	daemon/directory/sync_known.c \
 	daemon/directory/sync_map.c \
 	daemon/directory/sync_parse.c \
 	daemon/directory/sync_plan.c \

@@ -454,10 +454,10 @@ stop(struct daemon *d)
 	control_free(d->control);
 	mailer_free(d->mailer, MAIL_STOP_S);
 	scim_stop(d->scim);
-	roster_stop(d->roster);
 	auth_free(d->auth);
 	if (d->committer != NULL)
 		committer_free(d->committer);
+	roster_stop(d->roster); /* what was committed may be kept by its threads */
 	scim_free(d->scim);
 	server_free(d->server); /* writes under way post their answers to its workers */
 	roster_free(d->roster);

@@ -5,6 +5,7 @@
 #include "daemon/control/change.h"
 #include "daemon/directory/form.h"
 #include "daemon/directory/org.h"
+#include "daemon/directory/sync.h"
 #include "daemon/directory/subject.h"
 
 #include "base/banned.h"
@@ -232,6 +233,8 @@ org_purge_all(const struct control_options *o, uint32_t no, struct call *c, stru
 		if (c != NULL)
 			call_progress(c, ++steps, 0);
 	}
+	if (p.ended && rc == RC_OK)
+		sync_forget_org(o->config->data_directory, no);
 	return rc;
 }
 

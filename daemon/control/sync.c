@@ -235,6 +235,8 @@ commit(struct command_state *k, bool again, struct err *err)
 
 	for (int i = 0; i < COMMIT_TRIES; i++) {
 		rc = committer_run(k->call->options->committer, commit_step, &k->job, err);
+		if (rc == RC_OK)
+			sync_remember(k->sync);
 		if (rc != RC_CONFLICT || !again || !has_moved(k))
 			return rc;
 		if ((rc = sync_plan(k->sync, &k->writer, 0, &k->plan, err)) != RC_OK)

@@ -78,6 +78,7 @@ sync_new(const struct sync_options *options, struct sync **out, struct err *err)
 	s->arena = arena_new();
 	s->plan_arena = arena_new();
 	s->key = sipkey_new();
+	s->known.file = -1;
 	s->last = &s->first;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	s->file = file_open(options->data_directory);
@@ -113,6 +114,9 @@ sync_free(struct sync *s)
 		(void)munmap((void *)(uintptr_t)s->map.p, s->map.len);
 	if (s->file >= 0)
 		(void)close(s->file);
+	known_close(s);
+	buf_release(&s->extra);
+	free(s->rows_done);
 	sync_map_release(&s->keys);
 	free(s->records);
 	free(s->claims);
@@ -183,6 +187,8 @@ sync_done(const struct sync *s)
 struct staged
 sync_staged(const struct sync *s, const struct sync_record *r)
 {
+	if ((r->at & SYNC_EXTRA) != 0)
+		return staged_read((struct slice){ s->extra.p + (r->at & ~SYNC_EXTRA), r->size });
 	return staged_read((struct slice){ s->map.p + r->at, r->size });
 }
 
@@ -198,7 +204,7 @@ key_in(const struct staged *head, enum sync_key what)
 {
 	switch (what) {
 	case KEY_LINE_ID:
-		return head->id;
+		break;
 	case KEY_EXTERNAL:
 		return head->external;
 	case KEY_NAME:
@@ -218,6 +224,11 @@ sync_record_with(const struct sync *s, enum sync_key what, uint8_t type, struct 
 
 		if (at == but || s->records[at].type != type)
 			continue;
+		if (what == KEY_LINE_ID) {
+			if (s->records[at].id_hash == w.hash)
+				return at;
+			continue;
+		}
 		head = sync_staged(s, &s->records[at]);
 		if (slice_eq(key_in(&head, what), key))
 			return at;

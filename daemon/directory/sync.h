@@ -4,7 +4,8 @@
  * The state comes as lines, each a SCIM User or Group (the export's format; what stands beside the
  * resource there, and readOnly values, are passed over). Lines are parsed by whoever calls
  * sync_lines_parse(), on any number of threads, and kept packed in an unlinked file in the data
- * directory; in memory stay some 60 bytes a record. sync_plan() compares them with a snapshot of the
+ * directory; in memory stay some 100 bytes a record. Lines of users that came the last time and have not changed since, neither here nor there,
+ * are not even parsed (sync_known.c). sync_plan() compares them with a snapshot of the
  * org, in slices, so that no reader lives long, and asks for every change what a single write of that
  * caller would be asked: rights, rules, limits, uniqueness, the guard. sync_commit() does it in one
  * transaction and one journal entry, on condition that the org has not changed since.
@@ -104,6 +105,11 @@ enum rc sync_plan(struct sync *s, const struct writer *w, size_t samples, struct
  * (whose mark is written then). *undo: the failure came when something was written: the transaction must not
  * be committed. May run again. */
 enum rc sync_commit(struct sync *s, struct txn *t, const struct writer *w, bool *undo, struct err *err) MUSTCHECK;
+/* After the commit, where one may block for a moment: keeps what the lines were, so that they need not be parsed when they come
+ * again. */
+void sync_remember(struct sync *s);
+/* The org is gone for good: what was kept of its syncs goes too. */
+void sync_forget_org(const char *data_directory, uint32_t org);
 /* After the commit: the org's revision, and what was done. */
 uint64_t sync_revision(const struct sync *s);
 const struct sync_counts *sync_done(const struct sync *s);

@@ -53,7 +53,8 @@ keeps_name(const struct sync *s, uint64_t row, struct slice name)
 {
 	const struct sync_record *other = sync_claim(s, row);
 
-	return !sync_is_removed(s, row) && (other == NULL || slice_eq(sync_staged(s, other).name, name));
+	return !sync_is_removed(s, row) &&
+	       (other == NULL || other->fate == FATE_KNOWN || slice_eq(sync_staged(s, other).name, name));
 }
 
 static enum rc

@@ -37,8 +37,9 @@ in_org(struct seeking *k, const struct attr *attr, uint8_t type, struct slice ke
 {
 	uint64_t rows[2];
 	size_t n = index_list(k->p->o, attr->id, type, key, 0, rows, 2);
+	const struct sync_record *r = n == 1 ? sync_claim(k->p->s, rows[0]) : NULL;
 
-	if (n != 1 || sync_claim(k->p->s, rows[0]) != NULL || sync_is_removed(k->p->s, rows[0]))
+	if (n != 1 || (r != NULL && r->fate != FATE_KNOWN) || sync_is_removed(k->p->s, rows[0]))
 		return false;
 	k->found = rows[0];
 	return true;

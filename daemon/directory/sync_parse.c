@@ -96,7 +96,7 @@ struct parsing {
 	struct arena *arena; /* of one line */
 	struct buf out, packed;
 	struct sync_record *records;
-	size_t count, cap;
+	size_t count, cap, known;
 };
 
 static enum rc
@@ -200,6 +200,7 @@ line_parse(struct parsing *p, struct slice line, struct sync_record *r, struct e
 		return rc;
 	pack(p, type, in.root, &head);
 	r->type = type->code;
+	r->id_hash = head.id.len > 0 ? sync_hash(p->s, KEY_LINE_ID, r->type, head.id) : 0;
 	r->at = p->out.len;
 	staged_write(&p->out, &head, &in.members);
 	r->size = (uint32_t)(p->out.len - r->at);
@@ -221,7 +222,9 @@ lines_parse(struct parsing *p, const struct sync_lines *l, struct err *err)
 			line.len--;
 		if (line.len == 0)
 			continue;
-		if ((rc = line_parse(p, line, &r, err)) != RC_OK)
+		if (known_line(p->s, line, &r))
+			p->known++;
+		else if ((rc = line_parse(p, line, &r, err)) != RC_OK)
 			return sync_fail_line(err, rc, number);
 		if (p->count == p->cap) {
 			p->cap = p->cap == 0 ? 1024 : p->cap * 2;
@@ -252,6 +255,7 @@ reserve(struct sync *s, const struct parsing *p, uint64_t *at, struct err *err)
 		*at = s->size;
 		s->size += p->out.len;
 		s->parsed += p->count;
+		s->known.hits += p->known;
 	}
 	(void)pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -293,6 +297,7 @@ sync_lines_parse(struct sync_lines *l, struct err *err)
 	uint64_t at = 0;
 	enum rc rc;
 
+	known_open(l->sync);
 	if ((rc = lines_parse(&p, l, err)) == RC_OK && (rc = reserve(l->sync, &p, &at, err)) == RC_OK &&
 		(rc = write_all(l->sync->file, buf_as_slice(&p.out), at, err)) == RC_OK) {
 		for (size_t i = 0; i < p.count; i++)

@@ -43,40 +43,68 @@ enter_key(struct sync *s, size_t at, enum sync_key what, struct slice key, const
 
 /* A group of many members takes several lines of the same id. */
 static bool
-is_further(struct sync *s, size_t at, const struct staged *head)
+is_further(struct sync *s, size_t at)
 {
 	struct sync_record *r = &s->records[at], *first;
-	size_t other;
+	struct sync_walk w = { r->id_hash, 0 };
+	uint32_t other;
 
-	if (r->type != TYPE_GROUP || head->id.len == 0 ||
-		(other = sync_record_with(s, KEY_LINE_ID, TYPE_GROUP, head->id, at)) == SIZE_MAX)
-		return false;
-	first = &s->records[other];
-	r->fate = FATE_FURTHER;
-	r->more = first->more;
-	first->more = (uint32_t)at + 1;
-	return true;
+	while (r->type == TYPE_GROUP && r->id_hash != 0 && sync_map_next(&s->keys, &w, &other)) {
+		first = &s->records[other];
+		if (first->id_hash != r->id_hash || first->type != TYPE_GROUP)
+			continue;
+		r->fate = FATE_FURTHER;
+		r->more = first->more;
+		first->more = (uint32_t)at + 1;
+		return true;
+	}
+	return false;
 }
 
+/* The id that the line says: known by its hash alone. */
 static enum rc
-enter(struct sync *s, size_t at, struct err *err)
+enter_id(struct sync *s, size_t at, struct err *err)
+{
+	const struct sync_record *r = &s->records[at];
+	bool unique = s->options.match == SYNC_MATCH_ID;
+	struct sync_walk w = { r->id_hash, 0 };
+	uint32_t other;
+
+	if (r->id_hash == 0 || (!unique && !s->options.groups))
+		return RC_OK;
+	while (unique && sync_map_next(&s->keys, &w, &other))
+		if (s->records[other].id_hash == r->id_hash && s->records[other].type == r->type)
+			return same_as(&s->records[other], "id", err);
+	sync_map_put(&s->keys, r->id_hash, (uint32_t)at);
+	return RC_OK;
+}
+
+enum rc
+sync_enter_keys(struct sync *s, size_t at, struct err *err)
 {
 	struct sync_record *r = &s->records[at];
 	struct staged head = sync_staged(s, r);
-	bool ids = s->options.match == SYNC_MATCH_ID, user = r->type == TYPE_USER;
+	bool user = r->type == TYPE_USER;
 	enum rc rc;
 
-	if (is_further(s, at, &head))
-		return RC_OK;
-	if ((ids || s->options.groups) &&
-		(rc = enter_key(s, at, KEY_LINE_ID, head.id, "id", ids, err)) != RC_OK)
-		return rc;
 	rc = enter_key(s, at, KEY_EXTERNAL, head.external, "externalId",
 		s->options.match == SYNC_MATCH_ANY || s->options.match == SYNC_MATCH_EXTERNAL_ID, err);
 	if (rc != RC_OK)
 		return rc;
 	return enter_key(s, at, KEY_NAME, head.name, user ? "userName" : "displayName",
 		user || s->options.match == SYNC_MATCH_NAME || s->options.dialect == DIALECT_TOLERANT, err);
+}
+
+static enum rc
+enter(struct sync *s, size_t at, struct err *err)
+{
+	enum rc rc;
+
+	if (is_further(s, at))
+		return RC_OK;
+	if ((rc = enter_id(s, at, err)) != RC_OK || s->records[at].fate == FATE_KNOWN)
+		return rc;
+	return sync_enter_keys(s, at, err);
 }
 
 static enum rc
@@ -264,7 +292,7 @@ match_round(struct planning *p, unsigned round, struct err *err)
 		struct staged head;
 		uint64_t row = 0;
 
-		if (r->row != 0 || r->fate == FATE_FURTHER || rows_count(p->o, r->type) == 0)
+		if (r->row != 0 || r->fate == FATE_FURTHER || r->fate == FATE_KNOWN || rows_count(p->o, r->type) == 0)
 			continue;
 		head = sync_staged(s, r);
 		if ((rc = find(p, r, &head, &row, err)) != RC_OK ||
@@ -358,6 +386,10 @@ plan_records(struct planning *p, struct err *err)
 
 		if (r->fate == FATE_FURTHER)
 			continue;
+		if (r->fate == FATE_KNOWN) {
+			s->counts.n[SYNC_UNCHANGED][TYPE_USER]++;
+			continue;
+		}
 		rc = r->row == 0 ? plan_create(p, r, err) : plan_existing(p, r, err);
 		if (rc != RC_OK)
 			return sync_fail_line(err, rc, r->line);
@@ -458,6 +490,8 @@ forget(struct planning *p)
 	if ((s->claims = calloc(s->claim_count + 1, sizeof(*s->claims))) == NULL)
 		abort();
 	for (size_t i = 0; i < s->count; i++) {
+		if (s->records[i].fate == FATE_KNOWN)
+			continue;
 		s->records[i].row = 0;
 		if (s->records[i].fate != FATE_FURTHER)
 			s->records[i].fate = FATE_CREATE;
@@ -474,7 +508,7 @@ plan_once(struct planning *p, struct err *err)
 		return rc;
 	s->revision = orgtx_stat(p->o)->revision;
 	forget(p);
-	if ((rc = match_round(p, 0, err)) != RC_OK || (rc = match_round(p, 1, err)) != RC_OK ||
+	if ((rc = known_settle(p, err)) != RC_OK || (rc = match_round(p, 0, err)) != RC_OK || (rc = match_round(p, 1, err)) != RC_OK ||
 		(rc = plan_records(p, err)) != RC_OK || (rc = plan_removals(p, TYPE_USER, err)) != RC_OK ||
 		(s->options.groups && (rc = plan_removals(p, TYPE_GROUP, err)) != RC_OK) ||
 		(rc = sync_plan_groups(p, err)) != RC_OK || (rc = sync_decide(p, err)) != RC_OK)

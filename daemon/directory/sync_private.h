@@ -20,14 +20,19 @@ enum fate {
 	FATE_CHANGE,
 	FATE_UNCHANGED,
 	FATE_FURTHER, /* a further line of a group: its members are the first one's too */
+	FATE_KNOWN,   /* the line said so the last time, and the row says so still: it was not parsed */
 };
 
+#define SYNC_EXTRA (UINT64_C(1) << 63)
+
 struct sync_record {
-	uint64_t at;  /* where its bytes are in the file */
+	uint64_t at;  /* where its bytes are in the file; with SYNC_EXTRA: in sync.extra */
 	uint64_t row; /* of the resource that it is; 0: none yet */
 	uint32_t size, line;
 	uint32_t more; /* the next line of the same group: its number + 1; 0: none */
 	uint8_t type, fate;
+	struct sip128 hash; /* of the line */
+	uint64_t id_hash;   /* of the id that it says; 0: none */
 };
 
 /* The bytes of a record, read. Borrowed from the file. */
@@ -85,6 +90,20 @@ struct group_change {
 	size_t add_at, add_count, remove_at, remove_count; /* in sync.edges */
 };
 
+/* What the last sync left; see sync_known.c. */
+struct known_entry;
+struct known {
+	bool tried;
+	int file;
+	struct slice map;
+	const struct known_entry *entries;
+	size_t count, mask;
+	uint32_t *slots;   /* number of the entry + 1, by hash */
+	uint64_t revision; /* that it is true of */
+	uint8_t head[JOURNAL_HASH];
+	size_t hits; /* records that are known */
+};
+
 struct sync {
 	struct sync_options options;
 	const struct resource_type *user, *group;
@@ -105,6 +124,8 @@ struct sync {
 	/* From the first plan on. */
 	bool sealed;
 	struct slice map; /* the file */
+	struct buf extra; /* bytes of records that were known, and had to be looked at after all */
+	struct known known;
 	struct sync_record *records;
 	size_t count;
 	struct sync_map keys;
@@ -113,6 +134,8 @@ struct sync {
 	bool planned;
 	struct arena *plan_arena;
 	uint64_t revision, revision_done;
+	uint8_t head_done[JOURNAL_HASH];
+	uint64_t *rows_done; /* of new records, by their number, after the commit */
 	struct sync_counts counts, done;
 	struct sync_sample *samples;
 	size_t sample_count, sample_cap, sample_max;
@@ -125,6 +148,8 @@ struct sync {
 	uint64_t *edges;
 	size_t edge_count, edge_cap;
 };
+
+struct planning;
 
 struct staged sync_staged(const struct sync *s, const struct sync_record *r);
 uint64_t sync_hash(const struct sync *s, enum sync_key what, uint8_t type, struct slice key);
@@ -139,12 +164,24 @@ enum rc sync_fail_line(struct err *err, enum rc rc, uint32_t line);
 /* The same with what a row is: "User \"ada\": ". */
 enum rc sync_fail_row(struct sync *s, struct orgtx *o, uint64_t row, enum rc rc, struct err *err);
 
+/* ---- sync_known.c ---- */
+
+void known_open(struct sync *s);
+void known_close(struct sync *s);
+/* Gives the line's hash; true: it is known, and all of r is filled in but the line. */
+bool known_line(const struct sync *s, struct slice line, struct sync_record *r);
+/* At the begin of a plan: those that are known have their rows; of those that others touched since, what their lines said. */
+enum rc known_settle(struct planning *p, struct err *err) MUSTCHECK;
+
 /* ---- sync_parse.c ---- */
 
 /* The keys by which names are told apart; false: the value can't be one. connection: whose externalIds. */
 bool sync_key_of(struct arena *a, const struct attr *attr, uint32_t connection, struct slice text, struct slice *key);
 
 /* ---- Planning ---- */
+
+/* Makes a record known by its keys. UNIQUENESS when another has one that it must not have. */
+enum rc sync_enter_keys(struct sync *s, size_t at, struct err *err) MUSTCHECK;
 
 /* A plan in the making, on one thread. */
 struct planning {

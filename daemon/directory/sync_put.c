@@ -422,12 +422,14 @@ commit(struct putting *p, bool *undo, struct err *err)
 	rc = put_all(p, err);
 	change_end(p->o);
 	*undo = rc != RC_OK;
-	free(p->rows);
+	free(s->rows_done);
+	s->rows_done = p->rows;
 	if (rc != RC_OK)
 		return rc;
 	put_ties(p);
 	s->done = s->counts;
 	s->revision_done = orgtx_stat(p->o)->revision;
+	memcpy(s->head_done, orgtx_stat(p->o)->head, JOURNAL_HASH);
 	return RC_OK;
 }
 

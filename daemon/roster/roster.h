@@ -28,7 +28,7 @@ struct roster_options {
 
 /* Everything in options must outlive it. */
 enum rc roster_new(const struct roster_options *options, struct roster **out, struct err *err) MUSTCHECK;
-/* After the sessions are gone: ends its threads, when they have finished what they do. The committer must still run. NULL is
+/* After the sessions are gone and the committer was freed: ends its threads, when they have finished what they do. NULL is
  * fine. */
 void roster_stop(struct roster *r);
 /* After the committer was freed and the server's workers are gone. NULL is fine. */

@@ -464,13 +464,26 @@ commit_run(struct write_job *job, struct txn *t, struct err *err)
 }
 
 static void
+remember(struct pool_job *job)
+{
+	struct sync_task *t = (struct sync_task *)((char *)job - offsetof(struct sync_task, pool));
+
+	sync_remember(t->ps->sync);
+	session_task_ready(&t->task.task);
+}
+
+static void
 commit_done(struct write_job *job)
 {
 	struct sync_task *t = (struct sync_task *)((char *)job - offsetof(struct sync_task, write));
 
 	t->rc = job->rc;
 	t->err = job->err;
-	session_task_ready(&t->task.task);
+	t->pool.run = remember;
+	if (t->rc == RC_OK)
+		pool_go_on(t->ps->roster->pool, &t->pool);
+	else
+		session_task_ready(&t->task.task);
 }
 
 static void

@@ -550,7 +550,7 @@ class Refusals(Case):
             time.sleep(.05)
         self.assertEqual(self.names(org), [])
         self.assertEqual(sync(org, [user("a")]), {("User", CREATE): 1})
-        self.assertEqual([n for n in os.listdir(self.daemon.data) if "sync" in n], [])
+        self.assertEqual([n for n in os.listdir(self.daemon.data) if ".sync-" in n or n.endswith("XXXXXX")], [])
 
 
 class Limits(Case):
@@ -739,6 +739,144 @@ class Owners(Case):
         wire = org.with_token(self.daemon.ctl("person", "token", "ada")["token"])
         events = wire.find("/AuditEvents", count=1000).json["Resources"]
         self.assertIn("roster", {e.get("door") for e in events})
+
+
+class Known(Case):
+    """Lines that came the last time are not parsed again: nothing may be seen of that but the speed."""
+
+    config = {"guard.users": 100000, "guard.members": 100000}
+
+    def file_of(self, org):
+        """The file of the org's last sync; orgs are numbered as they are made."""
+        found = [n for n in os.listdir(self.daemon.data) if n.startswith("sync-") and n.endswith(".known")]
+        return max((self.daemon.data / n for n in found), key=lambda p: p.stat().st_mtime_ns)
+
+    def people(self, count=20):
+        return [user(f"u{n}", f"x{n}", title="one", id=f"line{n}") for n in range(count)]
+
+    def test_what_others_change_is_set_right(self):
+        for match in (None, "externalId", "userName"):
+            with self.subTest(match):
+                org = self.org()
+                begin = {"groups": 1, "match": match}
+                lines = self.people() + [group("g", ["line1", "line2"], "g")]
+                sync(org, lines, **begin)
+                ids = {u["userName"]: u["id"] for u in org.everything("/Users")}
+                same = {("User", SAME): 20, ("Group", SAME): 1}
+                self.assertEqual(sync(org, lines, **begin), same)
+                self.ok(org.patch("/Users/" + ids["u1"], {"op": "replace", "path": "title", "value": "two"}))
+                self.assertEqual(sync(org, lines, **begin), {**same, ("User", SAME): 19, ("User", CHANGE): 1})
+                self.assertEqual(org.get("/Users/" + ids["u1"])["title"], "one")
+                # changed and changed back: written, but the same
+                for title in ("two", "one"):
+                    self.ok(org.patch("/Users/" + ids["u1"], {"op": "replace", "path": "title", "value": title}))
+                self.assertEqual(sync(org, lines, **begin), same)
+                # gone: made again
+                self.assertEqual(org.delete("/Users/" + ids["u2"]).status, 204)
+                self.assertEqual(sync(org, lines, **begin),
+                                 {**same, ("User", SAME): 19, ("User", CREATE): 1, ("Group", JOIN): 1})
+                # somebody else has the name meanwhile
+                if match != "userName":
+                    self.ok(org.patch("/Users/" + ids["u3"], {"op": "replace", "path": "userName", "value": "moved"}))
+                    org.user("u3")
+                    self.assertEqual(sync(org, lines, **begin),
+                                     {**same, ("User", SAME): 19, ("User", CHANGE): 1, ("User", REMOVE): 1})
+                    self.assertEqual(org.get("/Users/" + ids["u3"])["userName"], "u3")
+                # other lines among known ones, and members by the ids of lines that are not parsed
+                self.assertEqual(sync(org, lines[5:20] + [user("new", "new"), group("g", ["line6", "new"], "g")], **begin),
+                                 {("User", SAME): 15, ("User", CREATE): 1, ("User", REMOVE): 5, ("Group", SAME): 1,
+                                  ("Group", JOIN): 2})
+                self.assertEqual(self.daemon.verify(), "")
+
+    def test_changes_between_sending_and_planning(self):
+        org = self.org()
+        lines = self.people()
+        sync(org, lines)
+        ids = {u["userName"]: u["id"] for u in org.everything("/Users")}
+        with Sync(org) as s:
+            s.send(lines)
+            self.assertEqual(s.plan(), {("User", SAME): 20})
+            self.ok(org.patch("/Users/" + ids["u4"], {"op": "replace", "path": "title", "value": "two"},
+                              {"op": "add", "path": "displayName", "value": "Four"}))
+            self.assertEqual(org.delete("/Users/" + ids["u5"]).status, 204)
+            s.refused(self, 409, "plan again", what="commit")
+            self.assertEqual(s.plan(limit=9), {("User", SAME): 18, ("User", CHANGE): 1, ("User", CREATE): 1})
+            self.assertEqual([x["data"] for x in s.samples if x["action"] == CHANGE],
+                             ['displayName: "Four" -> nothing, title: "two" -> "one"'])
+            s.commit()
+        self.assertEqual(without_meta(org).keys(), {u["id"] for u in org.everything("/Users")})
+        self.assertEqual({u["title"] for u in org.everything("/Users")}, {"one"})
+        self.assertEqual(len(self.names(org)), 20)
+
+    def test_known_and_new_can_not_be_the_same(self):
+        org = self.org()
+        lines = self.people()
+        sync(org, lines)
+        self.nothing_changes(org, lines + [lines[3]], 409, "line 21", "line 4")
+        self.nothing_changes(org, lines + [user("other", "x3")], 409, "line 21", "line 4")
+        self.nothing_changes(org, lines + [user("U3", "new")], 409, "line 21", "userName")
+
+    def test_another_way_to_read_makes_it_useless(self):
+        org = self.org()
+        other = org.another("other", "strict")
+        lines = self.people()
+        sync(org, lines)
+        self.assertEqual(sync(org, lines, match="userName"), {("User", SAME): 20})
+        self.assertEqual(sync(other, lines, match="userName"), {("User", CHANGE): 20})  # labels of its own
+        self.assertEqual(sync(org, lines), {("User", SAME): 20})
+
+    def test_a_damaged_file_is_no_harm(self):
+        org = self.org()
+        lines = self.people()
+        sync(org, lines)
+        whole = self.file_of(org).read_bytes()
+        dice = random.Random(3)
+        org.patch("/Users/" + org.everything("/Users")[0]["id"], {"op": "replace", "path": "title", "value": "two"})
+        for at in range(30):
+            broken = bytearray(whole)
+            if at % 3:
+                broken[dice.randrange(len(broken))] ^= 1 << dice.randrange(8)
+            else:
+                broken = broken[:dice.randrange(len(broken))]
+            self.file_of(org).write_bytes(broken)
+            with Sync(org) as s:
+                s.send(lines)
+                self.assertEqual(s.plan(), {("User", SAME): 19, ("User", CHANGE): 1})
+        sync(org, lines)
+        self.assertEqual(sync(org, lines), {("User", SAME): 20})
+
+    def test_an_org_that_goes_takes_its_file_along(self):
+        org = self.org()
+        sync(org, self.people())
+        name = self.file_of(org)
+        org.close()
+        self.daemon.ctl("org", "delete", org.key, "--now", "--yes")
+        self.assertFalse(name.exists())
+
+    def test_another_history(self):
+        """A store restored from a backup has other revisions under the same numbers."""
+        daemon = Daemon()
+        self.addCleanup(daemon.remove)
+        daemon.start()
+        org = daemon.org()
+        lines = self.people()
+        sync(org, lines)
+        backup = daemon.folder / "backup"
+        daemon.ctl("backup", backup)
+        [one] = [u for u in org.everything("/Users") if u["userName"] == "u1"]
+        sync(org, [*lines[:1], {**lines[1], "title": "other"}, *lines[2:]])
+        org.close()
+        daemon.end()
+        for name in ("data.mdb", "lock.mdb"):
+            (daemon.data / name).unlink()
+        daemon.ctl("restore", backup)
+        daemon.start()
+        self.assertTrue(any(n.endswith(".known") for n in os.listdir(daemon.data)))
+        org.patch("/Users/" + one["id"], {"op": "replace", "path": "nickName", "value": "third"})
+        self.assertEqual(sync(org, [*lines[:1], {**lines[1], "title": "other"}, *lines[2:]]),
+                         {("User", SAME): 19, ("User", CHANGE): 1})
+        self.assertEqual(org.get("/Users/" + one["id"])["title"], "other")
+        org.close()
 
 
 class Together(Case):
