@@ -2,9 +2,9 @@
 bench_common = \
 	tools/bench/person.c tools/bench/person.h \
 	tools/bench/histogram.c tools/bench/histogram.h
-bench_programs = tools/bench/rload tools/bench/askload tools/bench/getload tools/bench/people
+bench_programs = tools/bench/rload tools/bench/askload tools/bench/getload tools/bench/readload tools/bench/watchload tools/bench/people
 
-EXTRA_PROGRAMS += tools/bench/rload tools/bench/askload tools/bench/getload tools/bench/people
+EXTRA_PROGRAMS += tools/bench/rload tools/bench/askload tools/bench/getload tools/bench/readload tools/bench/watchload tools/bench/people
 tools_bench_rload_SOURCES = $(bench_common) \
 	tools/bench/client.c tools/bench/client.h \
 	tools/bench/rload.c \
@@ -14,6 +14,10 @@ tools_bench_askload_SOURCES = tools/bench/askload.c tools/bench/histogram.c tool
 tools_bench_askload_LDADD = libprotocol.a libbase.a $(LIBEVENT_LIBS) $(OPENSSL_LIBS) -lm
 tools_bench_getload_SOURCES = tools/bench/getload.c
 tools_bench_getload_LDADD = libbase.a $(LMDB_LIBS)
+tools_bench_readload_SOURCES = tools/bench/readload.c
+tools_bench_readload_LDADD = libbase.a $(JANSSON_LIBS)
+tools_bench_watchload_SOURCES = tools/bench/watchload.c tools/bench/histogram.c tools/bench/histogram.h
+tools_bench_watchload_LDADD = libroster.la libbase.a -lm
 tools_bench_people_SOURCES = tools/bench/people.c $(bench_common)
 tools_bench_people_LDADD = libbase.a -lm
 

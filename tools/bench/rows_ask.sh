@@ -3,12 +3,12 @@ BIG_PEER=$((USERS < 50000 ? USERS : 50000))
 
 ask_token() { # a product's token, and the workspaces that checks are about
 	[[ ${ASKLOAD_TOKEN:-} ]] && return
-	local operator api=https://127.0.0.1:$PORT$base group id i
+	local api=https://127.0.0.1:$PORT$base group id i
 	ASKLOAD_TOKEN=$(ctl "$DATA" --json token create --service --orgs bench --permissions org.check,team.view,org.watch | secret)
-	operator=$(ctl "$DATA" --json token create --operator | secret)
+	OPERATOR=$(ctl "$DATA" --json token create --operator | secret)
 	export ASKLOAD_TOKEN
 	made() { # ENDPOINT JSON: prints the id
-		curl -sfk -H "Authorization: Bearer $operator" -H 'Content-Type: application/scim+json' "$api/$1" -d "$2" |
+		curl -sfk -H "Authorization: Bearer $OPERATOR" -H 'Content-Type: application/scim+json' "$api/$1" -d "$2" |
 			grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4
 	}
 	place() { # NAME GROUP: a workspace where the group may look
@@ -126,4 +126,53 @@ row_p99() {
 	p=$(printf %s "$p99s" | median)
 	result "p99 of check at half of the peak ($half/s)" "$p" us - "$p" 1000 300 max
 	CONNS=64
+}
+row_watch() {
+	local p p99s=
+	seeded && ask_token
+	for ((RUN = 1; RUN <= RUNS; RUN++)); do
+		quiet
+		ASKLOAD_TOKEN=$OPERATOR on_load "$TOOLS/watchload" "roster://localhost:$ROSTER_PORT" "$TMP/cert.pem" $((SECS * 300)) >"$TMP/watch.json" ||
+			die "watchload failed"
+		p=$(sed 's/.*"p99":\([0-9.]*\),"max.*/\1/' "$TMP/watch.json")
+		p99s+=$p$'\n'
+	done
+	p=$(printf %s "$p99s" | median)
+	result "p99 of a watch behind the commit" "$p" us - "$p" 5000 1000 max
+	note "$(cat "$TMP/watch.json")"
+}
+sync_users() { # prints milliseconds
+	local t
+	t=$(now_ms)
+	ctl "$DATA" sync --org bench --from "$TMP/plain.jsonl" --connection bench --match userName --users-only --yes >"$TMP/sync.log" 2>&1 ||
+		die "sync: $(tail -2 "$TMP/sync.log")"
+	echo $(($(now_ms) - t))
+}
+# Neither side is pinned: all of them use both cores.
+row_sync() {
+	local a b c d as='' bs='' cs='' ds='' rs='' qs=''
+	files_made
+	# As a directory sends people: without ids of ours.
+	sed 's/"id":"[^"]*",//' "$TMP/users.jsonl" >"$TMP/plain.jsonl"
+	for ((RUN = 1; RUN <= RUNS; RUN++)); do
+		PIN=0 rosterd_fresh
+		a=$(import_users "$TMP/users.jsonl" bench)
+		PIN=0 rosterd_fresh
+		b=$(sync_users)
+		c=$(sync_users)
+		d=$(reading)
+		as+=$a$'\n' bs+=$b$'\n' cs+=$c$'\n' ds+=$d$'\n' rs+=$(calc "$a / $b" 3)$'\n' qs+=$(calc "$c / $d" 3)$'\n'
+	done
+	result "sync of $USERS, first : rosterctl import" "$(calc "$USERS * 1000 / $(printf %s "$bs" | median)" 0)" users/s \
+		"$(calc "$USERS * 1000 / $(printf %s "$as" | median)" 0)" "$(calc "$(printf %s "$rs" | median)")" 0.7 1 min
+	result "time of it unchanged : reading the file" "$(printf %s "$cs" | median)" ms "$(printf %s "$ds" | median)" \
+		"$(calc "$(printf %s "$qs" | median)")" 3 2 max
+	SEEDED=
+	IMPORTED=
+}
+reading() { # parsing the file's lines, which whoever reads it has to do: prints milliseconds
+	local t
+	t=$(now_ms)
+	"$TOOLS/readload" "$TMP/plain.jsonl"
+	echo $(($(now_ms) - t))
 }

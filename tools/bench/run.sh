@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # make bench: rosterd and its peers side by side, in the same minutes, on the same machine.
 #   run.sh [ROW...]   rows: import ready get filter create create256 patch flat latency (SCIM),
-#                     member1 member16 member128 check check8 batch compare p99 (the binary protocol); all
+#                     member1 member16 member128 check check8 batch compare p99 watch sync (the binary protocol); all
 # USERS=20000 SECS=2 is a quick look. See lib.sh for more.
 . "$(dirname "$0")/lib.sh"
 
-ALL_ROWS="import ready get filter latency member1 member16 member128 check check8 batch p99 compare flat patch create create256"
+ALL_ROWS="sync import ready get filter latency member1 member16 member128 check check8 batch p99 watch compare flat patch create create256"
 ROWS=${*:-$ALL_ROWS}
 SPARE=$((USERS / 5)) # more people: every sixth of all is not in the big group
 PEER_GROUP=$((USERS < 50000 ? USERS : 50000))
