@@ -22,9 +22,9 @@ def why_not():
 
 
 def run(path, environment=None):
-    """Runs one file of tests: (whether all of them passed, what was said)."""
+    """Runs one file of tests, in a process that ends with us: (whether all of them passed, what was said)."""
     try:
-        done = subprocess.run([NODE, "--test", path], env={**os.environ, **(environment or {})}, timeout=LIMIT,
+        done = subprocess.run([NODE, path], env={**os.environ, **(environment or {})}, timeout=LIMIT,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except subprocess.TimeoutExpired as late:
         return False, f"{(late.stdout or b'').decode(errors='replace')}\nended after {LIMIT} s"
