@@ -139,6 +139,7 @@ static void
 change_start(struct change_task *c, bool slow)
 {
 	struct err err;
+	enum rc rc;
 
 	session_task_hold(&c->task.task);
 	task_add(&c->task);
@@ -146,8 +147,9 @@ change_start(struct change_task *c, bool slow)
 		committer_submit(c->roster->options.committer, &c->job);
 		return;
 	}
-	if ((c->rc = pool_submit(c->roster->pool, &c->slow, &err)) == RC_OK)
+	if ((rc = pool_submit(c->roster->pool, &c->slow, &err)) == RC_OK)
 		return; /* it is the pool's by now: not even its rc may be touched */
+	c->rc = rc;
 	c->err = err;
 	session_task_ready(&c->task.task);
 }

@@ -232,11 +232,13 @@ static enum task_state
 find_slowly(struct find *f)
 {
 	struct err err = ERR_INIT;
+	enum rc rc;
 
 	f->asked = true;
 	session_task_hold(&f->task.task);
-	if ((f->rc = pool_submit(f->task.message.roster->pool, &f->job, &err)) == RC_OK)
-		return TASK_WAITS; /* it is the pool's by now */
+	if ((rc = pool_submit(f->task.message.roster->pool, &f->job, &err)) == RC_OK)
+		return TASK_WAITS; /* it is the pool's by now: not even its rc may be touched */
+	f->rc = rc;
 	f->err = err;
 	session_task_ready(&f->task.task);
 	return TASK_WAITS;

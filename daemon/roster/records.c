@@ -237,6 +237,7 @@ get_later(struct message *m, const struct get *found)
 	struct get *g = task_new(m, sizeof(*g), get_produce);
 	struct roster_task task = g->task;
 	struct err err;
+	enum rc rc;
 
 	*g = *found;
 	g->task = task;
@@ -248,8 +249,9 @@ get_later(struct message *m, const struct get *found)
 	arena_on_free(g->task.message.arena, get_release, g);
 	session_task_hold(&g->task.task);
 	task_add(&g->task);
-	if ((g->rc = pool_submit(m->roster->pool, &g->job, &err)) == RC_OK)
-		return; /* it is the pool's by now */
+	if ((rc = pool_submit(m->roster->pool, &g->job, &err)) == RC_OK)
+		return; /* it is the pool's by now: not even its rc may be touched */
+	g->rc = rc;
 	g->err = err;
 	session_task_ready(&g->task.task);
 }
