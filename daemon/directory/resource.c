@@ -53,12 +53,11 @@ precondition_check(const struct precondition *pre, uint64_t revision, struct err
 	if (pre == NULL)
 		return RC_OK;
 	if (pre->if_match && !pre->if_match_any && !lists(pre->match, pre->match_count, revision))
-		return fail(err, RC_PRECONDITION_FAILED, "",
-			"If-Match does not name the present version, W/\"%llu\"",
+		return fail(err, RC_PRECONDITION_FAILED, "", "the resource is at version %llu",
 			(unsigned long long)revision);
 	if (pre->if_none_match && (pre->if_none_match_any ||
 		lists(pre->none_match, pre->none_match_count, revision)))
-		return fail(err, RC_PRECONDITION_FAILED, "", "If-None-Match names the present version");
+		return fail(err, RC_PRECONDITION_FAILED, "", "the resource is at this version");
 	return RC_OK;
 }
 

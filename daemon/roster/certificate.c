@@ -187,19 +187,20 @@ der_of(struct arena *a, X509 *x)
 	return (struct slice){ (const char *)p, len > 0 && i2d_X509(x, &end) == len ? (size_t)len : 0 };
 }
 
-/* The organisation whose name hello says, else the certificate. */
+/* The organisation that stands in the certificate, if any does; hello may say another key of it. */
 static bool
 issuer_org(struct message *m, struct slice der)
 {
 	struct slice said = fields_bytes(&m->in, IN_ORG);
 	char *org = m->peer->certificate.org;
 
+	if (!ca_org_key_read(der, org, ORG_KEY_MAX + 1))
+		return false;
 	if (said.len > 0 && said.len <= ORG_KEY_MAX) {
 		memcpy(org, said.p, said.len);
 		org[said.len] = '\0';
-		return true;
 	}
-	return ca_org_key_read(der, org, ORG_KEY_MAX + 1);
+	return true;
 }
 
 static enum rc

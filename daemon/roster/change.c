@@ -82,6 +82,8 @@ change_done(struct write_job *job)
 
 	c->rc = job->rc;
 	c->err = job->err;
+	if (c->rc == RC_PRECONDITION_FAILED) /* as this door names it */
+		memcpy(c->err.path, "if-revision", sizeof("if-revision"));
 	session_task_ready(&c->task.task);
 }
 

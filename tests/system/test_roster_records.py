@@ -304,10 +304,10 @@ class Records(SystemTest):
         same = self.put(type="User", id=made["id"], resource=body)
         self.assertEqual(same["version"], changed["version"])
         self.assertGreaterEqual(same["revision"], same["version"])
-        failure = self.refused_with(412, "PRECONDITION_FAILED", "", "put", type="User", id=made["id"], resource=json.dumps(body),
+        failure = self.refused_with(412, "PRECONDITION_FAILED", "if-revision", "put", type="User", id=made["id"], resource=json.dumps(body),
                                     if_revision=made["version"])
         self.assertIn("version", failure.message + "version")
-        self.refused_with(412, "PRECONDITION_FAILED", "", "delete", type="User", id=made["id"], if_revision=made["version"])
+        self.refused_with(412, "PRECONDITION_FAILED", "if-revision", "delete", type="User", id=made["id"], if_revision=made["version"])
         gone = self.w.call("delete", type="User", id=made["id"], if_revision=changed["version"])
         self.assertGreater(gone["revision"], changed["version"])
         self.assertEqual(self.one.get(f"/Users/{made['id']}").status, 404)
