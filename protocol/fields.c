@@ -6,6 +6,15 @@ struct reader {
 	const unsigned char *p, *end;
 };
 
+/* An empty payload may have no address, to which nothing can be added. */
+static struct reader
+reader_of(struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+
+	return (struct reader){ p, s.len > 0 ? p + s.len : p };
+}
+
 /* Only the shortest form: a number has one spelling. */
 static bool
 read_varint(struct reader *r, uint64_t *out)
@@ -47,7 +56,7 @@ enum outcome { READ_OK, READ_MALFORMED, READ_UNKNOWN, READ_WRONG_KIND, READ_TWIC
 static enum outcome
 read_all(const field_table table, struct slice payload, bool strict, struct fields *out, unsigned *number)
 {
-	struct reader r = { (const unsigned char *)payload.p, (const unsigned char *)payload.p + payload.len };
+	struct reader r = reader_of(payload);
 
 	out->present = 0;
 	while (r.p < r.end) {
@@ -110,7 +119,7 @@ fields_read_answer(const field_table table, struct slice payload, struct fields 
 bool
 fields_next(struct slice *rest, unsigned number, struct slice *value)
 {
-	struct reader r = { (const unsigned char *)rest->p, (const unsigned char *)rest->p + rest->len };
+	struct reader r = reader_of(*rest);
 
 	while (r.p < r.end) {
 		unsigned kind = 1u + (*r.p >> 6), at = *r.p & 63;

@@ -97,3 +97,14 @@ tests_fuzz_fuzz_ldif_SOURCES = tests/fuzz/fuzz_ldif.c
 tests_fuzz_fuzz_ldif_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_ldif_LDADD = $(FUZZ_LDADD)
 endif
+
+check_PROGRAMS += tests/fuzz/replay_fields
+tests_fuzz_replay_fields_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz_fields.c
+tests_fuzz_replay_fields_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/fields"'
+tests_fuzz_replay_fields_LDADD = libprotocol.a libbase.a
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_fields
+tests_fuzz_fuzz_fields_SOURCES = tests/fuzz/fuzz_fields.c
+tests_fuzz_fuzz_fields_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_fields_LDADD = libprotocol.a libbase.a
+endif
