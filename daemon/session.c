@@ -316,14 +316,15 @@ session_free(struct session *s)
 	struct worker *w = s->worker;
 	struct session_task *t, *next;
 
-	(void)event_del(&s->rd);
-	(void)event_del(&s->wr);
 	for (t = s->tasks; t != NULL; t = next) {
 		next = t->next;
 		task_release(t);
 	}
 	if (s->open)
 		handler_of(s)->close(s->data);
+	/* Behind these, which may have asked for one more turn. */
+	(void)event_del(&s->rd);
+	(void)event_del(&s->wr);
 	link_close(&s->link);
 	buf_release(&s->in);
 	buf_release(&s->out);
@@ -432,7 +433,7 @@ take_kept(struct session *s, struct buf *out, int64_t end_us)
 {
 	struct slice rest = buf_as_slice(&s->in);
 
-	if (s->in.len < FRAME_HEAD && s->skip == 0)
+	if (s->in.len < (s->skip > 0 ? 1 : (size_t)FRAME_HEAD))
 		return;
 	take_frames(s, &rest, out, end_us);
 	buf_drain(&s->in, s->in.len - rest.len);
