@@ -108,3 +108,15 @@ tests_fuzz_fuzz_fields_SOURCES = tests/fuzz/fuzz_fields.c
 tests_fuzz_fuzz_fields_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_fields_LDADD = libprotocol.a libbase.a
 endif
+
+SESSION_SOURCES = tests/fuzz/fuzz_session.c tests/fuzz/stage.c tests/fuzz/stage.h tests/fuzz/in_place.c tests/fuzz/in_place.h
+check_PROGRAMS += tests/fuzz/replay_session
+tests_fuzz_replay_session_SOURCES = tests/fuzz/replay.c $(SESSION_SOURCES)
+tests_fuzz_replay_session_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/session"'
+tests_fuzz_replay_session_LDADD = $(rosterd_LDADD)
+if ENABLE_FUZZER
+noinst_PROGRAMS += tests/fuzz/fuzz_session
+tests_fuzz_fuzz_session_SOURCES = $(SESSION_SOURCES)
+tests_fuzz_fuzz_session_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_session_LDADD = $(rosterd_LDADD)
+endif
