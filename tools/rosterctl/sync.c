@@ -328,7 +328,7 @@ struct sync_run *
 sync_run_new(json_t *request, bool json, bool *usage)
 {
 	struct sync_run *s = calloc(1, sizeof(*s));
-	enum convert_format format;
+	enum convert_format format = FORMAT_JSON;
 
 	if (s == NULL)
 		abort();
