@@ -1,10 +1,12 @@
 """Which person a member is: by proof alone."""
 
+import json
 import urllib.parse
 
 from living import GROUP, LivingTest, OURS, PATCH, replaced
 from harness import USER, main
 from nameserver import NameServer
+from wire import Wire
 
 MEMBER = "urn:rosterd:scim:schemas:extension:member:1.0:User"
 
@@ -323,6 +325,42 @@ class Proven(LivingTest):
         for path, body in ((".link", {"person": self.ann.id}), (".unlink", {})):
             self.denied(self.org_.send(self.ann, "POST", f"/Users/{second}/{path}", body), "member.link")
         self.assertEqual(self.conflicts(), {second: [self.ann.id]})
+
+    # ---- By a sync ----
+
+    def sync(self, *people):
+        """A state of these users, (name, address, title), beside the owner, who is no part of it."""
+        lines = "".join(json.dumps({"schemas": [USER], "userName": name, "externalId": name, "title": title,
+                                    "emails": [{"value": address}]}) + "\n" for name, address, title in people)
+        with Wire(self.daemon, self.idp, self.org_.key) as wire:
+            number = wire.call("sync-begin", filter="title pr")["sync"]
+            wire.call("sync-records", sync=number, data=lines)
+            wire.call("sync-plan", sync=number)
+            wire.call("sync-commit", sync=number)
+        return {u["userName"]: u["id"] for u in self.org_.listed("/Users")}
+
+    def test_a_sync_links_as_single_writes_do(self):
+        self.verify()
+        bob = self.person()
+        ids = self.sync(("a", self.ann.address, "x"), ("a2", self.ann.address, "x"), ("b", "bob@elsewhere.test", "x"))
+        # two of one state that are the same person: the first one is
+        self.linked(ids["a"], self.ann)
+        self.assertEqual(self.state(ids["a2"]), ("conflict", None, [self.ann.id]))
+        self.nobodys(ids["b"], bob)
+        # the person knows where they are, and an address that comes by a change links, too
+        self.assertIn(self.org_.key, [o["key"] for o in self.allowed(
+            self.send(self.ann, "GET", "/scim/v2/Organizations"))["Resources"]])
+        ids = self.sync(("a", self.ann.address, "y"), ("a2", "another@people.test", "x"), ("b", bob.address, "x"))
+        self.linked(ids["a"], self.ann)
+        self.linked(ids["b"], bob)
+        self.assertEqual(self.state(ids["a2"]), (None, None, []))
+        # the same again changes nothing, and who goes is out
+        self.sync(("a", self.ann.address, "y"), ("a2", "another@people.test", "x"), ("b", bob.address, "x"))
+        self.linked(ids["a"], self.ann)
+        self.sync(("b", bob.address, "x"))
+        self.gone(self.org_.send(self.ann, "GET", "/Users"))
+        self.linked(ids["b"], bob)
+        self.assertEqual(self.daemon.verify(), "")
 
 
 if __name__ == "__main__":
