@@ -156,9 +156,10 @@ class Mirror:
 class Follower(threading.Thread):
     """Keeps a mirror, over connections that break at random."""
 
-    def __init__(self, test, org, mirror, seed, calm=False, token=None, **asked):
+    def __init__(self, test, org, mirror, seed, calm=False, fickle=False, token=None, **asked):
         super().__init__(daemon=True)
         self.test, self.org, self.mirror, self.asked = test, org, mirror, asked
+        self.fickle = fickle
         self.random, self.calm, self.token = random.Random(seed), calm, token or test.operator
         self.goal, self.problem, self.deadline = None, None, time.monotonic() + 300
 
@@ -177,6 +178,8 @@ class Follower(threading.Thread):
     def connect(self):
         mirror, pace = self.mirror, self.random.choice((0, 0, 0, 0.02))
         parts = self.random.choice((0, 1, 2, 5, 20))
+        if self.fickle and self.random.random() < 0.2:
+            mirror.at = None  # begins anew though it need not
         if mirror.at is None:
             mirror.clear()
         mirror.parts = []
