@@ -1,6 +1,7 @@
 #include "daemon/roster/message.h"
 
 #include <stdlib.h>
+#include <unistr.h>
 
 #include "base/log.h"
 #include "daemon/clock.h"
@@ -76,6 +77,43 @@ answer_error(struct message *m, enum rc rc, const struct err *err)
 
 /* ---- One message ---- */
 
+#define BIT(n) (UINT64_C(1) << (n))
+#define X(number, name, text, kind, list) | (FIELD_##kind == FIELD_BYTES ? BIT(number) : 0)
+/* A resource is looked at where its JSON is read. */
+static const uint64_t texts =
+	(0 ROSTER_REQUEST_FIELDS(X)) & ~(BIT(IN_ITEM) | BIT(IN_CURSOR) | BIT(IN_DATA) | BIT(IN_RESOURCE));
+#undef X
+
+static bool
+is_text(struct slice s)
+{
+	uint64_t seen = 0, word;
+	size_t i = 0;
+
+	for (; i + sizeof(word) <= s.len; i += sizeof(word)) {
+		memcpy(&word, s.p + i, sizeof(word));
+		seen |= word;
+	}
+	for (; i < s.len; i++)
+		seen |= (unsigned char)s.p[i];
+	return (seen & UINT64_C(0x8080808080808080)) == 0 || u8_check((const uint8_t *)s.p, s.len) == NULL;
+}
+
+/* Texts go into names that are compared, into logs and back into answers: all behind this door take them for UTF-8. */
+enum rc
+message_fields(struct slice payload, struct fields *out, struct err *err)
+{
+	enum rc rc = fields_read(roster_request_fields, payload, out, err);
+
+	for (uint64_t left = rc == RC_OK ? out->present & texts : 0; left != 0; left &= left - 1) {
+		unsigned n = (unsigned)__builtin_ctzll(left);
+
+		if (!is_text(out->at[n].bytes))
+			return fail(err, RC_BAD_REQUEST, roster_request_fields[n].name, "is not UTF-8");
+	}
+	return rc;
+}
+
 static void
 message_init(struct message *m, struct session *s, struct peer *p, const struct frame_head *head, struct buf *out)
 {
@@ -87,6 +125,8 @@ message_init(struct message *m, struct session *s, struct peer *p, const struct 
 	m->id = head->id;
 	m->arena = m->worker->arena;
 	m->out = out;
+	m->caller = NULL;
+	m->o = NULL;
 }
 
 static enum rc
@@ -100,7 +140,7 @@ message_read_head(struct message *m, const struct frame_head *head, struct err *
 		return fail(err, RC_BAD_REQUEST, "", "a request is one frame with the flag \"last\" alone");
 	if (session_task_find(m->session, head->id) != NULL)
 		return fail(err, RC_BAD_REQUEST, "", "a request with the id %u is under way", head->id);
-	return fields_read(roster_request_fields, m->payload, &m->in, err);
+	return message_fields(m->payload, &m->in, err);
 }
 
 static enum rc
@@ -207,11 +247,12 @@ task_new(struct message *m, size_t size, enum task_state (*produce)(struct sessi
 	struct arena *a = arena_new();
 	struct roster_task *t = arena_zalloc(a, size);
 	struct err ignored;
+	struct fields *in = &t->message.in;
 
 	t->message = *m;
 	t->message.arena = a;
 	t->message.payload = arena_dup(a, m->payload);
-	if (fields_read(roster_request_fields, t->message.payload, &t->message.in, &ignored) != RC_OK)
+	if (fields_read(roster_request_fields, t->message.payload, in, &ignored) != RC_OK)
 		abort(); /* it was well a moment ago */
 	t->task.id = m->id;
 	t->task.produce = produce;

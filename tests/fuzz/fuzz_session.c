@@ -16,7 +16,7 @@
 
 enum {
 	CLIENTS = 2,
-	SENT_MAX = 24 << 20, /* bytes of all that one input sends */
+	SENT_MAX = 13 << 20, /* bytes of all that one input sends */
 	PUSH_TURNS = 1000,
 	LAST_TURNS = 10000,  /* in which what is left to do must come to its end */
 };

@@ -5,9 +5,9 @@ import socket
 import struct
 import time
 
-from harness import main
+from harness import find_member, main
 from test_roster_door import Door
-from wire import encode
+from wire import CODES, LAST, Wire, encode
 
 
 class Hostile(Door):
@@ -37,6 +37,17 @@ class Hostile(Door):
             busy.call("sync-abort", sync=numbers[0])
         self.assertEqual(self.wire(org).call("ping", data="x"), {"data": "x"})
         self.assertEqual(self.daemon.faults(), "")
+
+    def test_texts_are_utf_8(self):
+        """What is no text is refused by name, also in an item, and not told to anybody."""
+        org = self.org()
+        wire = self.wire(org)
+        for type, fields in (("check", {"subject": "a", "permission": b"org.view\xff", "explain": 1}), ("members-of", {"group": b"\xc3("}),
+                             ("sync-begin", {"match": b"\x80"}), ("groups-of", {"subject": b"\xed\xa0\x80"})):
+            (name,) = [name for name, value in fields.items() if isinstance(value, bytes)]
+            self.fails("BAD_REQUEST", lambda: wire.call(type, **fields), name, "UTF-8")
+        codes = wire.call("is-member-batch", group="g", item=[{"subject": b"\xff"}, {"subject": "ü"}])["answers"]
+        self.assertEqual([CODES[code] for code in codes], ["malformed", "unknown_subject"])
 
 
 if __name__ == "__main__":
