@@ -254,6 +254,11 @@ task_new(struct message *m, size_t size, enum task_state (*produce)(struct sessi
 	t->message.payload = arena_dup(a, m->payload);
 	if (fields_read(roster_request_fields, t->message.payload, in, &ignored) != RC_OK)
 		abort(); /* it was well a moment ago */
+	if (m->caller != NULL) { /* another hello may mean another org */
+		t->org = m->caller->org;
+		in->present |= BIT(IN_ORG);
+		in->at[IN_ORG].bytes = arena_dup(a, slice_of(m->caller->org_key));
+	}
 	t->task.id = m->id;
 	t->task.produce = produce;
 	t->task.release = task_release;
@@ -279,6 +284,8 @@ task_resume(struct roster_task *t, struct buf *out, bool org)
 						  : fail(&err, RC_CANCELLED, "", "cancelled");
 	else
 		rc = org ? message_enter(m, &err) : message_read(m, &err);
+	if (rc == RC_OK && org && m->caller->org != t->org)
+		rc = fail(&err, RC_NOT_FOUND, "org", "is not the org any more that was asked about");
 	if (rc != RC_OK)
 		answer_error(m, rc, &err);
 	return rc == RC_OK;

@@ -154,6 +154,7 @@ void answer_error(struct message *m, enum rc rc, const struct err *err);
 struct roster_task {
 	struct session_task task; /* must stay first */
 	struct message message;      /* with an arena of its own, that the task lives in */
+	uint32_t org; /* that it is about, whoever the client becomes */
 };
 
 /* A task of this size (its struct begins with a roster_task) for the rest of the answer; zeroed. `produce` has to begin with

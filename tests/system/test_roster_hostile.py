@@ -38,6 +38,28 @@ class Hostile(Door):
         self.assertEqual(self.wire(org).call("ping", data="x"), {"data": "x"})
         self.assertEqual(self.daemon.faults(), "")
 
+    def test_another_org_by_another_hello(self):
+        """What was asked about the token's own org goes on about that one, or ends: never about the org of the next token."""
+        org, other = self.org(), self.org()
+        user, group = org.user("a"), org.group("g")
+        group = org.group("all", [user["id"]])
+        items = [{"subject_id": user["id"]}] * 10000
+        ended = 0
+        for _ in range(20):
+            wire = Wire(self.daemon, org.token)
+            self.addCleanup(wire.close)
+            batch = wire.frame("is-member-batch", encode({"group_id": group["id"], "item": items}), id=7)
+            hello = wire.frame("hello", encode({"version": 1, "token": other.token}), id=8)
+            wire.send(batch + hello)
+            codes, last = b"", False
+            while not last:
+                _, id, flags, fields = wire.read()
+                if id == 7:
+                    codes, last = codes + fields.get("answers", b""), flags & LAST
+                    ended += fields.get("error") == "NOT_FOUND"
+            self.assertEqual(set(codes), {40})
+        self.assertGreater(ended, 0, "the hello never came in the middle")
+
     def test_texts_are_utf_8(self):
         """What is no text is refused by name, also in an item, and not told to anybody."""
         org = self.org()
