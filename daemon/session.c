@@ -36,7 +36,7 @@ struct session {
 	struct buf out;      /* what the socket did not take; from out_at */
 	size_t out_at;
 	struct session_task *tasks, **tasks_end, *next_task;
-	size_t task_count, waiting_tasks;
+	size_t task_count, waiting_tasks, task_bytes;
 	void *data;
 	char peer[56];
 };
@@ -159,6 +159,7 @@ session_task_add(struct session *s, struct session_task *task)
 	*s->tasks_end = task;
 	s->tasks_end = &task->next;
 	s->task_count++;
+	s->task_bytes += task->size;
 	s->waiting_tasks += task->waits;
 }
 
@@ -183,6 +184,7 @@ task_unlink(struct session *s, struct session_task *task)
 	if (s->tasks_end == &task->next)
 		s->tasks_end = at;
 	s->task_count--;
+	s->task_bytes -= task->size;
 	s->waiting_tasks -= task->waits;
 	task_release(task);
 }
@@ -374,10 +376,17 @@ take_frame(struct session *s, struct slice *rest, struct buf *out)
 	return true;
 }
 
+/* As much is under way as may be. */
+static bool
+is_busy(const struct session *s)
+{
+	return s->task_count >= SESSION_TASKS || s->task_bytes >= SESSION_TASK_BYTES;
+}
+
 static bool
 may_take(const struct session *s, const struct buf *out)
 {
-	return !s->ending && !s->holds && s->task_count < SESSION_TASKS && out->len < SESSION_HIGH;
+	return !s->ending && !s->holds && !is_busy(s) && out->len < SESSION_HIGH;
 }
 
 /* Handles the whole frames of some bytes; the rest stays in *rest. */
@@ -558,7 +567,7 @@ settle(struct session *s)
 		}
 	}
 	want(&s->wr, &s->wr_on, waiting);
-	want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && !s->holds && s->task_count < SESSION_TASKS);
+	want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && !s->holds && !is_busy(s));
 }
 
 static void

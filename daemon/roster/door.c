@@ -259,6 +259,7 @@ task_new(struct message *m, size_t size, enum task_state (*produce)(struct sessi
 		in->present |= BIT(IN_ORG);
 		in->at[IN_ORG].bytes = arena_dup(a, slice_of(m->caller->org_key));
 	}
+	t->task.size = m->payload.len;
 	t->task.id = m->id;
 	t->task.produce = produce;
 	t->task.release = task_release;

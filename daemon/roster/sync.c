@@ -331,6 +331,7 @@ sync_records_run(struct message *m, struct err *err)
 	t = new_task(m, ps, lines_done);
 	data = fields_bytes(&t->task.message.in, IN_DATA);
 	t->size = data.len;
+	t->task.task.size = 0; /* counted in under_way */
 	t->lines = sync_lines_new(ps->sync, data);
 	t->pool.run = parse_lines;
 	ps->under_way += t->size;

@@ -38,6 +38,19 @@ class Hostile(Door):
         self.assertEqual(self.wire(org).call("ping", data="x"), {"data": "x"})
         self.assertEqual(self.daemon.faults(), "")
 
+    def test_what_is_under_way_is_bounded_in_bytes(self):
+        """Requests that stay, each as long as one may be: the client is no longer read from."""
+        org = self.org()
+        wire = Wire(self.daemon, find_member(self.daemon.ctl("token", "create", "--operator"), ("token",)), org.key)
+        self.addCleanup(wire.close)
+        wire.socket.settimeout(3)
+        padding, sent = encode({"org": org.key, "client": "x" * 4_000_000}), 0
+        with self.assertRaises(TimeoutError):
+            for id in range(1, 60):
+                wire.send(wire.frame("watch", padding, id=id))
+                sent += len(padding)
+        self.assertLess(sent, 24 << 20)
+
     def test_another_org_by_another_hello(self):
         """What was asked about the token's own org goes on about that one, or ends: never about the org of the next token."""
         org, other = self.org(), self.org()
