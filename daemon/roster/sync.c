@@ -50,6 +50,7 @@ struct sync_task {
 	struct err err;
 	uint64_t count;
 	struct sync_plan plan;
+	size_t shown; /* of its samples */
 };
 
 /* ---- Life ---- */
@@ -266,7 +267,7 @@ is_ready(struct sync_task *t, struct buf *out, enum task_state *state)
 		*state = TASK_WAITS;
 		return false;
 	}
-	if (!t->started) {
+	if (!t->started || (t->shown > 0 && t->task.task.cancelled)) {
 		t->rc = session_stopping(t->task.message.session)
 				? fail(&t->err, RC_UNAVAILABLE, "", "the server stops")
 				: fail(&t->err, RC_CANCELLED, "", "cancelled");
@@ -402,23 +403,20 @@ put_sample(struct message *m, const struct sync_sample *s)
 	put_item_end(m->out, item);
 }
 
-/* In parts: counts in the first. */
-static void
-put_plan(struct message *m, const struct sync_plan *plan)
+/* One part: counts in the first. True: it was the last one. */
+static bool
+put_plan(struct message *m, const struct sync_plan *plan, size_t *shown)
 {
-	size_t began = answer_begin(m), at = m->out->len;
+	size_t began = answer_begin(m);
 
-	put_counts(m, &plan->counts);
-	for (size_t i = 0; i < plan->sample_count; i++) {
-		if (m->out->len - at > SESSION_PIECE) {
-			answer_end(m, began, 0);
-			began = answer_begin(m);
-			at = m->out->len;
-		}
-		put_sample(m, &plan->samples[i]);
-	}
-	put_number(m->out, OUT_REVISION, plan->revision);
-	answer_end(m, began, FRAME_LAST);
+	if (*shown == 0)
+		put_counts(m, &plan->counts);
+	while (*shown < plan->sample_count && m->out->len - began < SESSION_PIECE)
+		put_sample(m, &plan->samples[(*shown)++]);
+	if (*shown == plan->sample_count)
+		put_number(m->out, OUT_REVISION, plan->revision);
+	answer_end(m, began, *shown == plan->sample_count ? FRAME_LAST : 0);
+	return *shown == plan->sample_count;
 }
 
 static enum task_state
@@ -430,7 +428,8 @@ plan_done(struct session_task *task, struct buf *out)
 	if (!is_ready(t, out, &state))
 		return state;
 	t->task.message.out = out;
-	put_plan(&t->task.message, &t->plan);
+	if (!put_plan(&t->task.message, &t->plan, &t->shown))
+		return TASK_MORE;
 	dequeue(t->ps, t);
 	return TASK_DONE;
 }
