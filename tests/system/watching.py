@@ -216,6 +216,7 @@ class World:
         self.test, self.org, self.random = test, org, random.Random(seed)
         self.users, self.groups, self.held, self.places, self.edges = [], [], [], [], set()
         self.roles = []
+        self.times = []  # of assignments
         self.scope = None  # one that is not removed
 
     def pick(self, some):
@@ -284,10 +285,10 @@ class World:
         scope = self.pick([place for place in self.places if place[0] == self.scope] if self.random.random() < 0.6 and self.scope
                           else self.places)
         more = {}
-        if self.random.random() < 0.3:
-            more["start"] = stamp(time.time() + self.random.choice((-1, 0.5, 2, 1000)))
-        if self.random.random() < 0.3:
-            more["end"] = stamp(time.time() + self.random.choice((2.5, 4, 2000)))
+        for name, share in (("start", (-1, 0.5, 2, 1000)), ("end", (2.5, 4, 2000))):
+            if self.random.random() < 0.3:
+                self.times.append(time.time() + self.random.choice(share))
+                more[name] = stamp(self.times[-1])
         if principal and scope:
             sort = scope[1].lower()
             body = {"schemas": [OURS + "Assignment"], "principal": {"value": principal}, "scope": {"value": scope[0]},
