@@ -3,7 +3,7 @@
  * A session knows TLS, the heads of frames (protocol/frame.h), back-pressure and time; what frames mean is its handler's
  * business. All frames that one read brought are handled in a row and answered by one write. A client that does not take its answers
  * is not read from, and its long answers wait: a session holds at most SESSION_HIGH bytes and one piece of an answer, one
- * frame of input, and SESSION_TASK_BYTES and one frame of what is under way.
+ * frame of input, and of what is under way SESSION_TASK_BYTES of requests and one frame, and some parts of answers.
  *
  * Memory: a session at rest costs about 14 KiB (its OpenSSL state). Everything here runs on the worker's thread, but
  * session_task_ready(). */
@@ -24,6 +24,7 @@ enum {
 	SESSION_PIECE = 32 << 10, /* of a long answer, at a time */
 	SESSION_TASKS = 256,      /* long answers and writes under way */
 	SESSION_TASK_BYTES = 1 << 20, /* that they keep; then the client is no longer read from */
+	SESSION_TASK_LONG = SESSION_TASK_BYTES / 4, /* what one counts that keeps a part of an answer, of 4 MiB at most */
 };
 
 /* ---- Long answers, and those that wait for something ---- */
@@ -40,7 +41,7 @@ struct session_task {
 	struct session_task *next;
 	struct worker *worker;
 	uint32_t id; /* of the request */
-	size_t size; /* bytes of the request that it keeps; as it is when it is added */
+	size_t size; /* bytes that it keeps, about; as it is when it is added */
 	bool waits, cancelled, held;
 	bool ticks; /* gets a turn about once a second, even while it waits */
 	/* Appends frames to out, some SESSION_PIECE bytes. Called with `cancelled` set after session_cancel(), to say the

@@ -343,6 +343,7 @@ find_run(struct message *m, struct err *err)
 	}
 	/* Members of groups may be many. */
 	f->slow = type->code == TYPE_GROUP && projection_has(&f->projection, f->d->at.group_members);
+	f->task.task.size += f->slow ? SESSION_TASK_LONG : SLOW_PIECE; /* it keeps a part until the client has room */
 	task_add(&f->task);
 	return RC_OK;
 }

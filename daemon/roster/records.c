@@ -247,6 +247,7 @@ get_later(struct message *m, const struct get *found)
 	g->job.run = get_job;
 	g->job.item.lane = g->caller.org;
 	arena_on_free(g->task.message.arena, get_release, g);
+	g->task.task.size += SESSION_TASK_LONG; /* it keeps what the pool finds until the client has room */
 	session_task_hold(&g->task.task);
 	task_add(&g->task);
 	if ((rc = pool_submit(m->roster->pool, &g->job, &err)) == RC_OK)

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The binary door and clients that mean harm: they go in the middle, ask for much at once, become somebody else under way."""
 
+import json
 import socket
 import struct
 import time
+import uuid
 
-from harness import find_member, main
+from harness import GROUP, NOWHERE, USER, find_member, main
 from test_roster_door import Door
 from wire import CODES, LAST, Wire, encode
 
@@ -50,6 +52,24 @@ class Hostile(Door):
                 wire.send(wire.frame("watch", padding, id=id))
                 sent += len(padding)
         self.assertLess(sent, 24 << 20)
+
+    def test_long_resources_for_nobody(self):
+        """A client that asks for long resources, and reads none of them, costs some of them, not all."""
+        org = self.org()
+        users = [str(uuid.UUID(int=(7 << 76) | (2 << 62) | n)) for n in range(1, 4001)]
+        lines = [{"schemas": [USER], "id": id, "userName": id} for id in users]
+        lines += [{"schemas": [GROUP], "id": NOWHERE, "displayName": "all", "members": [{"value": id} for id in users]}]
+        file = self.daemon.folder / "long.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        self.daemon.ctl("import", org.key, file, "--connection", "main")
+        for type, fields in (("get", {"id": NOWHERE}), ("find", {"filter": 'displayName eq "all"'})):
+            with self.subTest(type):
+                wire, before = self.wire(org), self.daemon.rss()
+                frame = encode({"org": org.key, "type": "Group", "attributes": "members", **fields})
+                wire.send(b"".join(wire.frame(type, frame, id=n) for n in range(1, 251)))
+                time.sleep(4)
+                self.assertLess(self.daemon.rss() - before, 64 << 20)
+                self.assertGreater(len(wire.read()[3].get("resource", "") or wire.read()[3]["item"][0]["resource"]), 500_000)
 
     def test_another_org_by_another_hello(self):
         """What was asked about the token's own org goes on about that one, or ends: never about the org of the next token."""
