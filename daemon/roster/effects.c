@@ -12,6 +12,7 @@
 
 enum {
 	SHARES_MAX = 1000,
+	SHARES_ORG = 100, /* of one org, so that it leaves some to others */
 	KEEP_US = 60 * 1000000, /* behind the last who watched */
 	WAIT_MS = 1000,         /* at most, between two looks */
 	THREAD_NICE = 5,        /* as the committer: who asks goes first */
@@ -49,6 +50,28 @@ find(struct effects *x, const struct effect_question *q)
 	return s;
 }
 
+static unsigned
+count_of_org(const struct effects *x, uint32_t org)
+{
+	unsigned n = 0;
+
+	for (const struct effect_share *s = x->shares; s != NULL; s = s->next)
+		n += effect_question(s->effect)->org == org;
+	return n;
+}
+
+/* Whether there is room for one more. */
+static enum rc
+may_add(const struct effects *x, uint32_t org, struct err *err)
+{
+	if (atomic_load(&x->count) >= SHARES_MAX)
+		return fail(err, RC_UNAVAILABLE, "", "%d different memberships and permissions are watched already", SHARES_MAX);
+	return count_of_org(x, org) < SHARES_ORG
+		       ? RC_OK
+		       : fail(err, RC_UNAVAILABLE, "", "%d different memberships and permissions of this org are watched already",
+				 SHARES_ORG);
+}
+
 static struct effect_share *
 add(struct effects *x, const struct effect_question *q)
 {
@@ -70,9 +93,7 @@ effects_open(struct effects *x, const struct effect_question *q, struct effect_s
 	enum rc rc = RC_OK;
 
 	pthread_mutex_lock(&x->lock);
-	if ((*out = find(x, q)) == NULL && atomic_load(&x->count) == SHARES_MAX)
-		rc = fail(err, RC_UNAVAILABLE, "", "%d different memberships and permissions are watched already", SHARES_MAX);
-	else if (*out == NULL)
+	if ((*out = find(x, q)) == NULL && (rc = may_add(x, q->org, err)) == RC_OK)
 		*out = add(x, q);
 	if (rc == RC_OK) {
 		(*out)->users++;

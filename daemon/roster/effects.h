@@ -24,7 +24,7 @@ struct effect_share {
 	bool behind;
 };
 
-/* Thread-safe. TOO_MANY beyond what the daemon keeps. */
+/* Thread-safe. UNAVAILABLE beyond what the daemon keeps, of all orgs or of this one. */
 enum rc effects_open(struct effects *x, const struct effect_question *q, struct effect_share **out, struct err *err) MUSTCHECK;
 void effects_close(struct effects *x, struct effect_share *s);
 

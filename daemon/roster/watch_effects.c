@@ -37,6 +37,8 @@ read_groups(struct watch *w, struct err *err)
 
 	while (fields_next(&rest, IN_GROUP_ID, &id))
 		w->group_count++;
+	if (w->group_count > ROSTER_ITEMS_MAX)
+		return fail(err, RC_TOO_MANY, "group-id", "at most %d groups in one request", ROSTER_ITEMS_MAX);
 	w->groups = ARENA_ARRAY(m->arena, struct uuid, w->group_count + 1);
 	rest = m->payload;
 	for (size_t i = 0; fields_next(&rest, IN_GROUP_ID, &id); i++) {

@@ -71,6 +71,28 @@ class Hostile(Door):
                 self.assertLess(self.daemon.rss() - before, 64 << 20)
                 self.assertGreater(len(wire.read()[3].get("resource", "") or wire.read()[3]["item"][0]["resource"]), 500_000)
 
+    def test_one_org_does_not_take_all_watches(self):
+        org, other = self.org(), self.org()
+        operator = find_member(self.daemon.ctl("token", "create", "--operator"), ("token",))
+        api = org.with_token(operator)
+        self.addCleanup(api.close)
+        places = [api.post("/Workspaces", {"schemas": ["urn:rosterd:scim:schemas:core:1.0:Workspace"],
+                                           "displayName": f"w{n}"}).json["id"] for n in range(101)]
+        wire = Wire(self.daemon, operator)
+        self.addCleanup(wire.close)
+        for n, place in enumerate(places):
+            wire.ask("watch", org=org.key, view=2, permission="workspace.view", scope_id=place, request=n + 1, **{"from": 1})
+        wire.ask("watch", org=other.key, view=1, request=200, **{"from": 1})
+        refused = {}
+        while 200 not in refused:
+            _, id, flags, fields = wire.read()
+            if flags & LAST or id == 200:
+                refused[id] = fields.get("error")
+        self.assertEqual({id for id, error in refused.items() if error == "UNAVAILABLE"}, {101})
+        groups = [uuid.UUID(NOWHERE)] * 10001
+        wire = self.wire(org, operator)
+        self.fails("TOO_MANY", lambda: wire.call("watch", view=1, group_id=groups), "group-id")
+
     def test_another_org_by_another_hello(self):
         """What was asked about the token's own org goes on about that one, or ends: never about the org of the next token."""
         org, other = self.org(), self.org()
