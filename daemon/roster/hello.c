@@ -47,12 +47,12 @@ identify(struct message *m, enum caller_kind *kind, struct err *err)
 	struct peer *p = m->peer;
 	enum rc rc;
 
-	if (fields_number(&m->in, IN_VERSION) < ROSTER_VERSION)
-		return fail(err, RC_BAD_REQUEST, "version", "this server speaks version %d", ROSTER_VERSION);
 	sync_forget(p); /* it was begun with other rights */
 	p->entry = (struct peer_entry){ .until = 0 };
 	p->certificate.shown = false;
 	p->org[0] = p->authorization[0] = '\0';
+	if (fields_number(&m->in, IN_VERSION) < ROSTER_VERSION)
+		return fail(err, RC_BAD_REQUEST, "version", "this server speaks version %d", ROSTER_VERSION);
 	if ((rc = message_read(m, err)) != RC_OK)
 		return rc;
 	if (!fields_has(&m->in, IN_TOKEN))

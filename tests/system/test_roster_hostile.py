@@ -115,6 +115,20 @@ class Hostile(Door):
             self.assertEqual(set(codes), {40})
         self.assertGreater(ended, 0, "the hello never came in the middle")
 
+    def test_a_hello_that_fails_ends_what_is_under_way(self):
+        org = self.org()
+        operator = find_member(self.daemon.ctl("token", "create", "--operator"), ("token",))
+        for bad in ({"version": 0, "token": operator}, {"version": 1, "token": "rst_" + "x" * 43}, {"version": 1}):
+            with self.subTest(bad):
+                wire = self.wire(org, operator)
+                watch = wire.ask("watch", **{"from": 1})
+                wire.ask("hello", **bad)
+                ended = {}
+                while watch not in ended:
+                    _, id, flags, fields = wire.read()
+                    ended.update({id: fields.get("error")} if flags & LAST else {})
+                self.assertEqual(ended[watch], "UNAUTHORIZED")
+
     def test_texts_are_utf_8(self):
         """What is no text is refused by name, also in an item, and not told to anybody."""
         org = self.org()
