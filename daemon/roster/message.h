@@ -139,6 +139,9 @@ enum rc message_enter(struct message *m, struct err *err) MUSTCHECK;
 enum rc message_subject(struct message *m, struct subject *out, struct err *err) MUSTCHECK;
 /* Whether the caller has one of RIGHT_*; about: the row that is asked about (0: others too). FORBIDDEN names the permission. */
 enum rc message_may(struct message *m, unsigned right, uint64_t about, struct err *err) MUSTCHECK;
+/* The same on another thread, in its transaction. */
+enum rc caller_may(const struct directory *d, struct orgtx *o, const struct caller *c, unsigned right, int64_t now,
+	struct err *err) MUSTCHECK;
 /* A text of the request: TOO_LARGE beyond max. p NULL where it is absent. */
 enum rc message_text(const struct message *m, unsigned field, size_t max, struct slice *out, struct err *err) MUSTCHECK;
 

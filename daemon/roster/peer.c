@@ -167,6 +167,19 @@ right_load(struct message *m, unsigned right, struct err *err)
 }
 
 enum rc
+caller_may(const struct directory *d, struct orgtx *o, const struct caller *c, unsigned right, int64_t now, struct err *err)
+{
+	struct arena *a = arena_new();
+	struct subject s;
+	enum rc rc = subject_load(d, o, a, c, now, &s, err);
+
+	if (rc == RC_OK)
+		rc = operation_require(&s, right_operation(right), 0, false, err);
+	arena_free(a);
+	return rc;
+}
+
+enum rc
 message_may(struct message *m, unsigned right, uint64_t about, struct err *err)
 {
 	struct peer_entry *e = &m->peer->entry;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "daemon/clock.h"
 #include "daemon/directory/operation.h"
 #include "daemon/directory/org.h"
 #include "daemon/directory/sync.h"
@@ -457,10 +458,14 @@ static enum rc
 commit_run(struct write_job *job, struct txn *t, struct err *err)
 {
 	struct sync_task *k = (struct sync_task *)((char *)job - offsetof(struct sync_task, write));
-	/* The org or the token may have gone while the commit waited. */
-	enum rc rc = auth_still(k->ps->roster->options.auth, t, &k->caller, err);
+	struct roster *r = k->ps->roster;
+	/* The org, the token or the right may have gone while the commit waited. */
+	enum rc rc = auth_still(r->options.auth, t, &k->caller, err);
 
-	return rc != RC_OK ? rc : sync_commit(k->ps->sync, t, &k->writer, &job->undo, err);
+	if (rc != RC_OK ||
+		(rc = caller_may(&r->directory, orgtx_open(t, k->ps->org), &k->caller, RIGHT_SYNC, clock_ticks(), err)) != RC_OK)
+		return rc;
+	return sync_commit(k->ps->sync, t, &k->writer, &job->undo, err);
 }
 
 static void

@@ -7,8 +7,8 @@ import struct
 import time
 import uuid
 
-from harness import GROUP, NOWHERE, USER, find_member, main
-from test_roster_door import Door
+from harness import GROUP, NOWHERE, USER, Api, certificate, find_member, main
+from test_roster_door import Door, service
 from wire import CODES, LAST, Wire, encode
 
 
@@ -128,6 +128,26 @@ class Hostile(Door):
                     _, id, flags, fields = wire.read()
                     ended.update({id: fields.get("error")} if flags & LAST else {})
                 self.assertEqual(ended[watch], "UNAUTHORIZED")
+
+    def test_the_right_to_sync_goes_while_a_commit_waits(self):
+        """Behind a plan of many lines: what the token may is looked at when it is its turn."""
+        org = self.org()
+        operator = find_member(self.daemon.ctl("token", "create", "--operator"), ("token",))
+        platform = Api(f"{self.daemon.url}/scim/v2", operator, cafile=certificate()[0])
+        self.addCleanup(platform.close)
+        token = service(self.daemon, org.key, "org.sync,member.create")
+        (record,) = platform.find("/Tokens", 'kind eq "service"').ids
+        wire = self.wire(org, token)
+        number = wire.call("sync-begin", filter='title eq "x"')["sync"]
+        lines = b"".join(b'{"userName":"u%d","title":"x"}\n' % n for n in range(900))
+        asked = [wire.ask(type, sync=number, **more) for type, more in
+                 (("sync-records", {"data": lines}), ("sync-plan", {}), ("sync-commit", {}))]
+        self.ok(platform.patch(f"/Tokens/{record}", {"op": "replace", "path": "permissions", "value": ["member.create"]}))
+        ended = {}
+        while len(ended) < 3:
+            _, id, flags, fields = wire.read()
+            ended.update({id: fields.get("error")} if flags & LAST else {})
+        self.assertEqual([ended[id] for id in asked], [None, None, "FORBIDDEN"])
 
     def test_texts_are_utf_8(self):
         """What is no text is refused by name, also in an item, and not told to anybody."""
