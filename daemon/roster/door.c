@@ -339,6 +339,7 @@ roster_stop(struct roster *r)
 		return;
 	pool_free(r->pool);
 	r->pool = NULL;
+	effects_stop(r->effects);
 }
 
 void

@@ -249,15 +249,23 @@ effects_new(const struct directory *d, struct store *s, struct waker *w, struct 
 }
 
 void
-effects_free(struct effects *x)
+effects_stop(struct effects *x)
 {
-	if (x == NULL)
+	if (x == NULL || x->stop) /* nobody else sets it */
 		return;
 	pthread_mutex_lock(&x->lock);
 	x->stop = true;
 	pthread_cond_signal(&x->work);
 	pthread_mutex_unlock(&x->lock);
 	(void)pthread_join(x->thread, NULL);
+}
+
+void
+effects_free(struct effects *x)
+{
+	if (x == NULL)
+		return;
+	effects_stop(x);
 	while (x->shares != NULL) {
 		struct effect_share *s = x->shares;
 

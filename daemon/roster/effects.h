@@ -10,6 +10,8 @@ struct effects;
 
 /* All are borrowed. */
 enum rc effects_new(const struct directory *d, struct store *s, struct waker *w, struct effects **out, struct err *err) MUSTCHECK;
+/* Ends the thread, which wakes workers: while these are there. NULL is fine. */
+void effects_stop(struct effects *x);
 /* After all was closed. NULL is fine. */
 void effects_free(struct effects *x);
 

@@ -219,7 +219,11 @@ store_start(void)
 static void
 store_stop(void)
 {
+	struct worker *w = &stage.server->workers[0];
+
 	roster_stop(stage.roster);
+	while (w->posted.n > 0 || w->running_at < w->running.n) /* the roster's threads may have woken it once more */
+		stage_turn();
 	auth_free(stage.auth);
 	committer_free(stage.committer);
 	roster_free(stage.roster);

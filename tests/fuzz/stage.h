@@ -1,6 +1,6 @@
-/* The inside of a daemon for fuzz targets: a store with two orgs, the binary door on one worker whose loop is turned by hand, and no
- * threads: what the committer and the pool are given waits until the target says that they run (in place of daemon/committer.c and
- * daemon/pool.c, which a program that links this does not take from the library).
+/* The inside of a daemon for fuzz targets: a store with two orgs, the binary door on one worker whose loop is turned by hand. What the
+ * committer and the pool are given waits until the target says that they run (in place of daemon/committer.c and daemon/pool.c, which a
+ * program that links this does not take from the library); the one thread is that of the effects, which moves what is watched.
  *
  * Everything is the same in each run but the texts of tokens, the key of cursors and what the clock says. */
 #ifndef TESTS_FUZZ_STAGE_H
