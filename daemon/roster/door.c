@@ -125,8 +125,14 @@ message_init(struct message *m, struct session *s, struct peer *p, const struct 
 	m->id = head->id;
 	m->arena = m->worker->arena;
 	m->out = out;
+	/* Not all of it at once: the slots of the fields are a kilobyte, and only those that are present are looked at. */
+	m->payload = (struct slice){ NULL, 0 };
+	m->in.present = 0;
 	m->caller = NULL;
 	m->o = NULL;
+	m->revision = 0;
+	m->recall = NULL;
+	m->retry_after = 0;
 }
 
 static enum rc

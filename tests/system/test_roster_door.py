@@ -100,6 +100,7 @@ class Frames(Door):
     def refused(self, frame, error, field=None, has=""):
         (_, id, flags, fields), pong = self.answers(frame, self.w.frame("ping", encode({"data": "still"}), id=77))
         self.assertEqual((flags, fields["error"]), (LAST | ERROR, error), fields)
+        self.assertEqual(set(fields) - {"status", "error", "message", "field"}, set(), fields)
         self.assertEqual(fields.get("field"), field, fields)
         self.assertIn(has, fields["message"])
         self.assertEqual((pong[1], pong[3]), (77, {"data": "still"}))
