@@ -42,7 +42,7 @@ static struct {
 	const char *token, *org, *group, *permission, *scope, *as;
 	struct uuid group_id, scope_id;
 	char *ids; /* 36 characters and a newline each */
-	uint64_t id_count;
+	uint64_t id_count, people;
 } options = { .connections = 64, .depth = 1, .batch = 1000, .seconds = 4, .warm_up = 0.5, .org = "bench" };
 
 /* One connection. */
@@ -93,6 +93,7 @@ usage(FILE *to)
 		"  -d S  seconds (4)              -w S  warm-up (0.5)\n"
 		"  -r N  questions a second in all, instead of as many as there can be\n"
 		"  --ids FILE      an id a line: who is asked about, at random\n"
+		"  --people N      only the first N of them (say it before --ids)\n"
 		"  --org KEY  --group ID (sismember: the key)  --permission NAME  --scope ID\n"
 		"  --batch N  questions in a check-batch (1000)   --as NAME  in the report\n"
 		"ASKLOAD_TOKEN is the token for roster://. The report is a line of JSON.\n");
@@ -462,6 +463,8 @@ read_ids(const char *file)
 		die(file, "can't be read");
 	fclose(f);
 	options.id_count = (uint64_t)size / (UUID_TEXT + 1);
+	if (options.people != 0 && options.people < options.id_count)
+		options.id_count = options.people;
 }
 
 static void
@@ -495,6 +498,7 @@ parse_options(int argc, char **argv)
 	static const struct option longs[] = { { "ids", required_argument, NULL, 'i' },
 		{ "org", required_argument, NULL, 'o' }, { "group", required_argument, NULL, 'g' },
 		{ "permission", required_argument, NULL, 'P' }, { "scope", required_argument, NULL, 's' },
+		{ "people", required_argument, NULL, 'n' },
 		{ "batch", required_argument, NULL, 'b' }, { "as", required_argument, NULL, 'a' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int c;
@@ -511,6 +515,7 @@ parse_options(int argc, char **argv)
 		case 'g': options.group = optarg; break;
 		case 'P': options.permission = optarg; break;
 		case 's': options.scope = optarg; break;
+		case 'n': options.people = to_number(optarg, 1, UINT64_MAX); break;
 		case 'b': options.batch = (unsigned)to_number(optarg, 1, ROSTER_ITEMS_MAX); break;
 		case 'a': options.as = optarg; break;
 		case 'h': usage(stdout); exit(0);

@@ -1,5 +1,7 @@
 # Sourced by run.sh: the rows of the binary protocol, beside Redis, slapd, and LMDB alone.
 BIG_PEER=$((USERS < 50000 ? USERS : 50000))
+# Checks are about so many people, who have been asked about before: those that a product has to do with these hours.
+ASKED=${ASKED:-100000}
 
 ask_token() { # a product's token, and the workspaces that checks are about
 	[[ ${ASKLOAD_TOKEN:-} ]] && return
@@ -34,7 +36,7 @@ secret() { grep -o '"token": *"rst_[^"]*"' | head -1 | cut -d'"' -f4; }
 asked() { # OUTPUT CONNECTIONS DEPTH URL KIND OPTION...: prints the rate
 	local out=$1 c=$2 p=$3 url=$4 kind=$5
 	shift 5
-	on_load "$TOOLS/askload" -c "$c" -p "$p" -d "$SECS" --ids "$TMP/ids" "$@" "$url" "$kind" >"$out" ||
+	on_load "$TOOLS/askload" -c "$c" -p "$p" -d "$SECS" --people "$PEOPLE" --ids "$TMP/ids" "$@" "$url" "$kind" >"$out" ||
 		die "askload $kind failed: $(cat "$out")"
 	field "$kind" rate "$out"
 }
@@ -50,14 +52,13 @@ warmed() {
 	local first
 	[[ ${ASK_WARM:-} ]] && return
 	ASK_WARM=1
-	CONNS=8 DEPTH=128
+	CONNS=8 DEPTH=128 PEOPLE=$USERS
 	first=$(SECS=1 ours_check)
-	note "check of someone who was not asked about before, $first/s at first"
-	for first in 1 2 3 4 5 6 7 8; do
-		SECS=3 ours_member >/dev/null
-		SECS=3 ours_check >/dev/null
-		SECS=3 ours_check_far >/dev/null
-	done
+	note "check of someone who was not asked about before, $first/s"
+	SECS=12 ours_member >/dev/null
+	PEOPLE=$ASKED
+	SECS=6 ours_check >/dev/null
+	SECS=6 ours_check_far >/dev/null
 }
 
 # ---- Peers ----
@@ -85,28 +86,28 @@ ldap_compare_ten() { ldap_compare ten 10; }
 
 # ---- Rows ----
 
-ask_row() { # CONNECTIONS DEPTH WHAT REACH AIM OURS THEIRS
+ask_row() { # CONNECTIONS DEPTH WHAT REACH AIM OURS THEIRS [PEOPLE]
 	seeded && ask_token && redis_up && warmed
-	CONNS=$1 DEPTH=$2
+	CONNS=$1 DEPTH=$2 PEOPLE=${8:-$USERS}
 	side_by_side "$3" /s "$4" "$5" "$6" "$7"
-	note "ours $(ask_latencies "$TMP/ours.json"); beside $(ask_latencies "$TMP/theirs.json")"
+	note "ours $(ask_latencies "$TMP/ours.json")$([[ $7 = theirs ]] && echo "; beside $(ask_latencies "$TMP/theirs.json")")"
 	CONNS=64
 }
 ask_latencies() { sed 's/.*"load_cores":\([0-9.]*\),"p50":\([0-9.]*\),.*"p99":\([0-9.]*\),.*/p50 \2 p99 \3 us (load \1 cores)/' "$1"; }
 row_member1() { ask_row 64 1 "is-member : Redis SISMEMBER, 64 x 1" 1.1 1.3 ours_member theirs; }
 row_member16() { ask_row 8 16 "is-member : Redis SISMEMBER, 8 x 16" 1.4 1.8 ours_member theirs; }
 row_member128() { ask_row 8 128 "is-member : Redis SISMEMBER, 8 x 128" 1.5 1.8 ours_member theirs; }
-row_check() { ask_row 8 16 "check through a team : is-member, 8 x 16" 0.5 0.8 ours_check ours_member; }
-row_check8() { ask_row 8 16 "check through 8 teams : through one, 8 x 16" 0.35 0.7 ours_check_far ours_check; }
+row_check() { ask_row 8 16 "check through a team : is-member, 8 x 16" 0.5 0.8 ours_check ours_member "$ASKED"; }
+row_check8() { ask_row 8 16 "check through 8 teams : through one, 8 x 16" 0.35 0.7 ours_check_far ours_check "$ASKED"; }
 lmdb_gets() {
 	rm -rf "$TMP/gets" && mkdir "$TMP/gets"
-	on_server_wait "$TOOLS/getload" "$TMP/ids" "$TMP/gets" "$SECS"
+	on_server_wait "$TOOLS/getload" "$TMP/ids" "$TMP/gets" "$SECS" "$ASKED"
 }
 on_server_wait() { (on_server "$@"); }
-row_batch() { ask_row 1 2 "check-batch of 1000 : LMDB gets in-process" 0.4 0.7 ours_batch lmdb_gets; }
+row_batch() { ask_row 1 2 "check-batch of 1000 : LMDB gets in-process" 0.4 0.7 ours_batch lmdb_gets "$ASKED"; }
 row_compare() {
 	seeded && ask_token && slapd_up && warmed
-	CONNS=8 DEPTH=16
+	CONNS=8 DEPTH=16 PEOPLE=$USERS
 	side_by_side "is-member : slapd compare, group of $BIG_PEER" /s 200 400 ours_member ldap_compare_big
 	side_by_side "is-member : slapd compare, group of 10" /s 15 25 ours_member ldap_compare_ten
 	CONNS=64
@@ -114,7 +115,7 @@ row_compare() {
 row_p99() {
 	local peak half p p99s=''
 	seeded && ask_token && warmed
-	CONNS=8 DEPTH=16
+	CONNS=8 DEPTH=16 PEOPLE=$ASKED
 	peak=$(ours_check)
 	half=$(calc "$peak / 2" 0)
 	for ((RUN = 1; RUN <= RUNS; RUN++)); do
