@@ -1,5 +1,10 @@
 # Fuzz targets. Each has its corpus run by `make check`; with --enable-fuzzer (clang) the fuzzer itself is built as
 # tests/fuzz/fuzz_NAME. A new target: its name in FUZZ_*, three lines in each half.
+#
+# An hour of one (Debian: clang, libclang-rt-14-dev), then what it found new into its corpus, the shortest inputs that do:
+#   ../configure --enable-fuzzer CC=clang CFLAGS='-O1 -g' && make tests/fuzz/fuzz_NAME && mkdir new least
+#   tests/fuzz/fuzz_NAME -max_total_time=3600 -max_len=4096 -timeout=60 -rss_limit_mb=2500 new ../tests/fuzz/corpus/NAME
+#   tests/fuzz/fuzz_NAME -set_cover_merge=1 least ../tests/fuzz/corpus/NAME new
 EXTRA_DIST += tests/fuzz/corpus
 FUZZ_LDADD = libprotocol.a libschema.a libbase.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)
 

@@ -69,7 +69,8 @@ static const struct {
 } things[] = {
 	{ 0, TYPE_PERSON, 0x01, "{'userName':'ada','displayName':'Ada','emails':[{'value':'ada@people.test','primary':true,'verified':true}]}", -1 },
 	{ 0, TYPE_ORGANIZATION, 0x02, "{'key':'acme','displayName':'Acme','kind':'company','model':'standard','creator':{'value':" ID("01") "}}", -1 },
-	{ 0, TYPE_ORGANIZATION, 0x03, "{'key':'others','displayName':'" STAGE_SECRET "','kind':'company','model':'standard','creator':{'value':" ID("01") "}}", -1 },
+	{ 0, TYPE_ORGANIZATION, 0x03, "{'key':'others','displayName':'" STAGE_SECRET "','kind':'company','model':'standard',"
+				      "'creator':{'value':" ID("01") "}}", -1 },
 	{ 1, TYPE_CONNECTION, 0x04, "{'name':'idp'}", -1 },
 	{ 2, TYPE_CONNECTION, 0x05, "{'name':'" STAGE_SECRET "'}", -1 },
 	{ 1, TYPE_USER, 0x10, "{'userName':'bob@example.com','externalId':'b1','displayName':'Bob'}", -1 },
