@@ -117,7 +117,7 @@ struct worker {
 	bool started;
 	struct event_base *base;
 	struct listener *listeners; /* as many as options.listen */
-	struct event wake, tick, log_event;
+	struct event wake, tick, log_event, answer_event;
 	int wake_fd;
 
 	pthread_mutex_t lock;
@@ -130,6 +130,9 @@ struct worker {
 	struct session **sessions;
 	size_t session_count, session_cap, session_sweep;
 	struct session_task *orphans; /* outlived their sessions */
+	struct session *answered, **answered_end; /* whose answers wait to be written, see sessions_write() */
+	struct buf answers;
+	int64_t answers_us; /* since when the first of them waits */
 	struct block *blocks;
 	unsigned block_count;
 	struct exchange_slot *exchanges;

@@ -12,6 +12,7 @@ enum {
 	READS_MAX = 8,      /* reads of one session before others have their turn */
 	TURN_US = 1000,     /* of frames and of tasks, likewise */
 	FRAMES_A_LOOK = 32, /* frames between two looks at the clock */
+	ANSWERS_US = 500,   /* answers wait no longer for those of other sessions */
 };
 
 struct session {
@@ -28,6 +29,7 @@ struct session {
 	bool more;     /* stopped in the middle, to let others run */
 	bool behind;   /* input may be left that could not be taken: the socket says nothing of what is read already */
 	bool running;
+	bool answered; /* is in worker->answered */
 	bool partial;  /* waits for the rest of a frame */
 	unsigned char turns; /* as in struct conn */
 	int64_t deadline;    /* ms, monotonic */
@@ -35,6 +37,8 @@ struct session {
 	uint64_t skip;       /* bytes of a payload that is passed over */
 	struct buf out;      /* what the socket did not take; from out_at */
 	size_t out_at;
+	struct session *next_answered;
+	size_t answers_at, answers_len; /* in worker->answers */
 	struct session_task *tasks, **tasks_end, *next_task;
 	size_t task_count, waiting_tasks, task_bytes;
 	void *data;
@@ -251,6 +255,13 @@ session_task_ready(struct session_task *task)
 	worker_post(task->worker, task_ready, task);
 }
 
+/* What the session has answered in this turn. */
+static size_t
+answers_len(const struct session *s, const struct buf *out)
+{
+	return s->running ? out->len - s->answers_at : 0;
+}
+
 /* One piece of each that has something to say, in turn, until there is enough. */
 static void
 pump(struct session *s, struct buf *out)
@@ -261,7 +272,7 @@ pump(struct session *s, struct buf *out)
 
 	if (s->task_count == s->waiting_tasks)
 		return;
-	for (; t != NULL && looked < count && out->len < SESSION_HIGH && s->worker->now_us < end_us;
+	for (; t != NULL && looked < count && answers_len(s, out) < SESSION_HIGH && s->worker->now_us < end_us;
 		t = next, looked++) {
 		next = t->next;
 		if (t->waits)
@@ -294,6 +305,18 @@ pump(struct session *s, struct buf *out)
 
 /* ---- Life ---- */
 
+static void
+forget_answers(struct session *s)
+{
+	struct session **at = &s->worker->answered;
+
+	while (*at != s)
+		at = &(*at)->next_answered;
+	if ((*at = s->next_answered) == NULL)
+		s->worker->answered_end = at;
+	s->answered = false;
+}
+
 void
 session_new(struct worker *w, int fd, SSL *ssl, const char *peer)
 {
@@ -318,6 +341,8 @@ session_free(struct session *s)
 	struct worker *w = s->worker;
 	struct session_task *t, *next;
 
+	if (s->answered)
+		forget_answers(s);
 	for (t = s->tasks; t != NULL; t = next) {
 		next = t->next;
 		task_release(t);
@@ -386,7 +411,7 @@ is_busy(const struct session *s)
 static bool
 may_take(const struct session *s, const struct buf *out)
 {
-	return !s->ending && !s->holds && !is_busy(s) && out->len < SESSION_HIGH;
+	return !s->ending && !s->holds && !is_busy(s) && answers_len(s, out) < SESSION_HIGH;
 }
 
 /* Handles the whole frames of some bytes; the rest stays in *rest. */
@@ -506,22 +531,19 @@ flush_kept(struct session *s)
 }
 
 static void
-flush(struct session *s, struct buf *out)
+flush(struct session *s, struct slice answers)
 {
 	size_t sent;
 
-	if (out->len == 0)
+	if (answers.len == 0)
 		return;
-	(void)link_write(&s->link, out->p, out->len, &sent);
+	(void)link_write(&s->link, answers.p, answers.len, &sent);
 	note_sent(s, sent);
-	if (!s->link.broken && sent < out->len) {
-		buf_put(&s->out, out->p + sent, out->len - sent);
+	if (!s->link.broken && sent < answers.len) {
+		buf_slice(&s->out, slice_from(answers, sent));
 		if (s->welcome)
 			set_deadline(s, s->worker->server->options.write_timeout);
 	}
-	buf_clear(out);
-	if (out->cap > 4 * SESSION_HIGH)
-		buf_release(out);
 }
 
 /* ---- Turns ---- */
@@ -570,29 +592,86 @@ settle(struct session *s)
 	want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && !s->holds && !is_busy(s));
 }
 
+/* The turn is over when its answers are written. */
+static void
+end_turn(struct session *s)
+{
+	struct buf *answers = &s->worker->answers;
+
+	flush(s, (struct slice){ answers->p + s->answers_at, s->answers_len });
+	s->answers_len = 0;
+	s->more = s->more || (s->behind && may_take(s, answers));
+	settle(s);
+}
+
+void
+sessions_write(struct worker *w)
+{
+	struct session *s;
+
+	while ((s = w->answered) != NULL) {
+		forget_answers(s);
+		end_turn(s);
+	}
+	buf_clear(&w->answers);
+	if (w->answers.cap > 4 * SESSION_HIGH)
+		buf_release(&w->answers);
+}
+
+/* The answers of all sessions that have something to read are written one after the other behind the last: the kernel's way in and its way
+ * out are long, and neither has to be fetched anew for each of them. */
+static void
+answer_soon(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	if (w->answered == NULL) {
+		w->answers_us = w->now_us;
+		event_active(&w->answer_event, EV_TIMEOUT, 0);
+	}
+	s->next_answered = NULL;
+	*w->answered_end = s;
+	w->answered_end = &s->next_answered;
+	s->answered = true;
+	if (w->answers.len >= SESSION_HIGH || w->now_us - w->answers_us >= ANSWERS_US)
+		sessions_write(w);
+}
+
+static void
+take_turn(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct buf *out = &w->answers;
+
+	s->running = true;
+	s->answers_at = out->len;
+	take_input(s, out);
+	pump(s, out);
+	handler_of(s)->rest(w, handler_of(s)->arg);
+	s->answers_len = out->len - s->answers_at;
+	s->running = false;
+}
+
 static void
 session_run(struct session *s)
 {
-	struct worker *w = s->worker;
-	struct buf *out = &w->out;
-
 	if (!hand_shake(s)) {
 		if (s->link.broken)
 			session_free(s);
 		return;
 	}
-	s->running = true;
+	if (s->answered) { /* what wakes it comes in the next turn */
+		s->more = true;
+		return;
+	}
 	s->more = false;
 	flush_kept(s);
-	if (s->out.len == 0 && !s->link.broken) {
-		take_input(s, out);
-		pump(s, out);
-		handler_of(s)->rest(w, handler_of(s)->arg);
-		flush(s, out);
-		s->more = s->more || (s->behind && may_take(s, out));
-	}
-	s->running = false;
-	settle(s);
+	if (s->out.len == 0 && !s->link.broken)
+		take_turn(s);
+	if (s->answers_len > 0)
+		answer_soon(s);
+	else
+		end_turn(s);
 }
 
 static void
@@ -608,10 +687,13 @@ on_event(evutil_socket_t fd, short what, void *arg)
 void
 session_drain(struct session *s)
 {
+	struct worker *w = s->worker;
+
 	for (struct session_task *t = s->tasks; t != NULL; t = t->next)
 		if (t->waits)
 			(void)session_task_cancel(t);
 	session_run(s);
+	sessions_write(w);
 }
 
 static void

@@ -1,7 +1,8 @@
 /* The binary door's connections: frames in, bytes out, on the worker's event loop.
  *
  * A session knows TLS, the heads of frames (protocol/frame.h), back-pressure and time; what frames mean is its handler's
- * business. All frames that one read brought are handled in a row and answered by one write. A client that does not take its answers
+ * business. All frames that one read brought are handled in a row and answered by one write; the answers of the sessions that can be read
+ * at the same time are written behind the last of them, within half a millisecond. A client that does not take its answers
  * is not read from, and its long answers wait: a session holds at most SESSION_HIGH bytes and one piece of an answer, one
  * frame of input, and of what is under way SESSION_TASK_BYTES of requests and one frame, and some parts of answers.
  *
@@ -101,7 +102,10 @@ bool session_stopping(const struct session *s);
 void session_new(struct worker *w, int fd, SSL *ssl, const char *peer);
 /* Acts when the deadline is over. May free s. */
 void session_check(struct session *s);
-/* The worker stops: what was asked is answered, then the connection closes. */
+/* Writes the answers that wait for those of other sessions. May free any session that has some. */
+void sessions_write(struct worker *w);
+/* The worker stops: what was asked is answered, then the connection closes. May free s, and no other session when none has answers
+ * that wait. */
 void session_drain(struct session *s);
 void session_free(struct session *s);
 /* Its place in worker->sessions. */

@@ -187,6 +187,13 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 
 /* --- sessions --- */
 
+static void
+on_answers(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	sessions_write(arg);
+}
+
 void
 worker_session_add(struct worker *w, struct session *s)
 {
@@ -355,6 +362,7 @@ drain(void *arg)
 	listeners_close(w);
 	for (size_t i = w->conn_count; i > 0; i--)
 		conn_run(w->conns[i - 1]);
+	sessions_write(w);
 	for (size_t i = w->session_count; i > 0; i--)
 		session_drain(w->sessions[i - 1]);
 	if (w->conn_count + w->session_count == 0)
@@ -453,6 +461,8 @@ worker_init(struct worker *w, struct server *s, unsigned index, struct err *err)
 	(void)event_assign(&w->wake, w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
 	(void)event_assign(&w->tick, w->base, -1, EV_PERSIST, on_tick, w);
 	(void)event_assign(&w->log_event, w->base, -1, 0, on_log, w);
+	(void)event_assign(&w->answer_event, w->base, -1, 0, on_answers, w);
+	w->answered_end = &w->answered;
 	(void)event_add(&w->wake, NULL);
 	(void)event_add(&w->tick, &tick);
 	for (size_t i = 0; i < s->listen_count; i++) {
@@ -506,6 +516,7 @@ worker_release(struct worker *w)
 	free(w->conns);
 	free(w->sessions);
 	free(w->listeners);
+	buf_release(&w->answers);
 	buf_release(&w->out);
 	buf_release(&w->piece);
 	buf_release(&w->log);
