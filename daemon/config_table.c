@@ -184,7 +184,7 @@ const struct setting config_settings[] = {
 	NUMBER("access.evaluations", access_evaluations, 1, 10000, 1000, "questions", true,
 		"Questions in one request to /access/v1/evaluations."),
 
-	SIZE("roster.memory", roster_memory, MIB(1), GIB(16), MIB(128),
+	SIZE("roster.memory", roster_memory, MIB(1), GIB(16), MIB(256),
 		"Memory of each worker for ids and answers that are asked for again and again; as much of it is taken "
 		"as there are questions."),
 

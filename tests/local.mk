@@ -65,9 +65,11 @@ tests_protocol_test_http_LDADD = libprotocol.a libbase.a $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/daemon/test_committer tests/daemon/test_query
+check_PROGRAMS += tests/daemon/test_committer tests/daemon/test_query tests/daemon/test_recall
 tests_daemon_test_committer_SOURCES = tests/daemon/test_committer.c tests/store/fixture.c tests/store/fixture.h
 tests_daemon_test_committer_LDADD = $(tests_daemon_test_query_LDADD)
+tests_daemon_test_recall_SOURCES = tests/daemon/test_recall.c tests/store/fixture.c tests/store/fixture.h
+tests_daemon_test_recall_LDADD = $(tests_daemon_test_query_LDADD)
 tests_daemon_test_query_SOURCES = tests/daemon/test_query.c tests/store/fixture.c tests/store/fixture.h
 tests_daemon_test_query_LDADD = libdaemon.a libmail.a libstore.a libprotocol.a libschema.a libbase.a $(CMOCKA_LIBS) \
 	$(LMDB_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(UNISTRING_LIBS)

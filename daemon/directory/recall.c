@@ -9,9 +9,10 @@
 #include "base/banned.h"
 
 enum {
-	WAYS = 2,             /* entries of 32 bytes in a cache line */
+	WAYS = 4,             /* in which an answer can be: two cache lines, side by side */
 	SLOTS_MIN = 1 << 12,
 	HUGE_BYTES = 2 << 20, /* from here on the table asks for large pages */
+	MOVES = 16,           /* slots that move with each new answer, when the table has grown */
 	MEMBER_STAMPS = 1 << 14,
 	QUESTIONS = 1 << 14,  /* slots; half of them are used at most */
 	PERMISSION_MAX = 62,  /* bytes of a text that is remembered */
@@ -27,6 +28,11 @@ struct answer {
 };
 
 _Static_assert(sizeof(struct answer) == 32, "two a cache line");
+
+struct table {
+	struct answer *slots; /* NULL: no table */
+	size_t count;         /* a power of two */
+};
 
 struct recall_org {
 	uint32_t org;    /* 0: empty slot */
@@ -45,9 +51,10 @@ struct question {
 struct recall {
 	const struct directory *d;
 	uint64_t seed;
-	struct answer *answers;
-	size_t count, limit; /* slots: powers of two */
-	size_t evicted;      /* live answers since the table has its size */
+	struct table now, former; /* former: the smaller one that was, while its answers move */
+	size_t limit;             /* slots */
+	size_t moved;             /* slots of the former one */
+	size_t evicted;           /* answers since the table has its size */
 	struct recall_org *orgs; /* open addressing, at most half full */
 	size_t org_count, org_cap;
 	struct recall_org platform;
@@ -76,8 +83,8 @@ mix_id(uint64_t seed, const struct uuid *id)
 
 /* ---- The table ---- */
 
-static struct answer *
-answers_new(size_t count)
+static struct table
+table_new(size_t count)
 {
 	size_t size = count * sizeof(struct answer);
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -86,25 +93,82 @@ answers_new(size_t count)
 		abort();
 	if (size >= HUGE_BYTES)
 		(void)madvise(p, size, MADV_HUGEPAGE);
-	return p;
+	return (struct table){ p, count };
 }
 
-/* A larger table begins empty: what it had is asked for once more, which takes no long pause. */
 static void
-note_eviction(struct recall *r)
+table_free(struct table *t)
 {
-	if (++r->evicted < r->count / 8 || r->count >= r->limit)
-		return;
-	(void)munmap(r->answers, r->count * sizeof(struct answer));
-	r->count = r->count * 4 < r->limit ? r->count * 4 : r->limit;
-	r->answers = answers_new(r->count);
-	r->evicted = 0;
+	if (t->slots != NULL)
+		(void)munmap(t->slots, t->count * sizeof(struct answer));
+	*t = (struct table){ NULL, 0 };
 }
 
 static struct answer *
-line_of(const struct recall *r, uint64_t hash)
+set_of(const struct table *t, uint64_t hash)
 {
-	return r->answers + ((size_t)hash & (r->count - WAYS));
+	return t->slots + ((size_t)hash & (t->count - WAYS));
+}
+
+static bool
+is_about(const struct answer *a, uint32_t question, const struct uuid *subject)
+{
+	return a->question == question && memcmp(&a->subject, subject, sizeof(*subject)) == 0;
+}
+
+static struct answer *
+find_in(const struct table *t, uint64_t hash, uint32_t question, const struct uuid *subject)
+{
+	struct answer *set;
+
+	if (t->slots == NULL)
+		return NULL;
+	set = set_of(t, hash);
+	__builtin_prefetch(set + WAYS / 2);
+	for (size_t i = 0; i < WAYS; i++)
+		if (is_about(&set[i], question, subject))
+			return &set[i];
+	return NULL;
+}
+
+/* What is about the same, then what is empty, then one after the other. */
+static void
+put(struct recall *r, const struct answer *a)
+{
+	uint64_t hash = mix_id(r->seed ^ a->question, &a->subject);
+	struct answer *at = find_in(&r->now, hash, a->question, &a->subject), *set = set_of(&r->now, hash);
+
+	for (size_t i = 0; i < WAYS && at == NULL; i++)
+		if (set[i].question == 0)
+			at = &set[i];
+	if (at == NULL)
+		at = &set[r->evicted++ % WAYS];
+	*at = *a;
+}
+
+/* Some at a time: a pause for all of them would be long. */
+static void
+move_some(struct recall *r)
+{
+	for (size_t n = 0; n < MOVES && r->moved < r->former.count; n++) {
+		const struct answer *a = &r->former.slots[r->moved++];
+
+		if (a->question != 0 && find_in(&r->now, mix_id(r->seed ^ a->question, &a->subject), a->question, &a->subject) == NULL)
+			put(r, a);
+	}
+	if (r->moved == r->former.count)
+		table_free(&r->former);
+}
+
+/* Answers that find their set full are asked for in vain again and again, which costs more than room: soon there is more of it. */
+static void
+grow(struct recall *r)
+{
+	if (r->former.slots != NULL || r->evicted < r->now.count / 32 || r->now.count >= r->limit)
+		return;
+	r->former = r->now;
+	r->now = table_new(r->now.count * 4 < r->limit ? r->now.count * 4 : r->limit);
+	r->moved = r->evicted = 0;
 }
 
 /* ---- Orgs ---- */
@@ -358,42 +422,29 @@ row_of_answer(const struct answer *a)
 	return (uint64_t)TYPE_USER << 56 | a->row_code >> 8;
 }
 
-static bool
-is_about(const struct answer *a, uint32_t question, const struct uuid *subject)
-{
-	return a->question == question && memcmp(&a->subject, subject, sizeof(*subject)) == 0;
-}
-
 bool
 recall_get(struct recall *r, const struct recall_org *ro, uint32_t question, const struct uuid *subject, uint64_t *row,
 	uint8_t *code)
 {
-	const struct answer *line = line_of(r, mix_id(r->seed ^ question, subject));
+	uint64_t hash = mix_id(r->seed ^ question, subject);
+	const struct answer *a = find_in(&r->now, hash, question, subject);
 
-	for (size_t i = 0; i < WAYS; i++)
-		if (is_about(&line[i], question, subject)) {
-			*row = row_of_answer(&line[i]);
-			*code = (uint8_t)line[i].row_code;
-			return line[i].stamp == answer_stamp(r, ro, *row);
-		}
-	return false;
+	if (a == NULL && (a = find_in(&r->former, hash, question, subject)) == NULL)
+		return false;
+	*row = row_of_answer(a);
+	*code = (uint8_t)a->row_code;
+	return a->stamp == answer_stamp(r, ro, *row);
 }
 
 void
 recall_put(struct recall *r, const struct recall_org *ro, uint32_t question, const struct uuid *subject, uint64_t row,
 	uint8_t code)
 {
-	uint64_t hash = mix_id(r->seed ^ question, subject);
-	struct answer *line = line_of(r, hash);
-	size_t put = (size_t)(hash >> 63);
+	struct answer a = { *subject, question, answer_stamp(r, ro, row), row_counter(row) << 8 | code };
 
-	for (size_t i = 0; i < WAYS; i++)
-		if (line[i].question == 0 || is_about(&line[i], question, subject))
-			put = i;
-	if (line[put].question != 0 && !is_about(&line[put], question, subject))
-		note_eviction(r);
-	line = line_of(r, hash);
-	line[put] = (struct answer){ *subject, question, answer_stamp(r, ro, row), row_counter(row) << 8 | code };
+	put(r, &a);
+	move_some(r);
+	grow(r);
 }
 
 /* ---- Life ---- */
@@ -406,10 +457,10 @@ recall_new(const struct directory *d, size_t bytes)
 	if (r == NULL || getrandom(&r->seed, sizeof(r->seed), 0) != (ssize_t)sizeof(r->seed))
 		abort();
 	r->d = d;
-	r->limit = r->count = SLOTS_MIN;
+	r->limit = SLOTS_MIN;
 	while (r->limit * 2 * sizeof(struct answer) <= bytes)
 		r->limit *= 2;
-	r->answers = answers_new(r->count);
+	r->now = table_new(SLOTS_MIN);
 	orgs_grow(r);
 	return r;
 }
@@ -419,7 +470,8 @@ recall_free(struct recall *r)
 {
 	if (r == NULL)
 		return;
-	(void)munmap(r->answers, r->count * sizeof(struct answer));
+	table_free(&r->now);
+	table_free(&r->former);
 	free(r->orgs);
 	free(r);
 }

@@ -15,7 +15,7 @@
 struct recall;
 struct recall_org; /* valid until the next recall_enter() */
 
-/* bytes: of memory, at most; at least RECALL_MIN. */
+/* bytes: of memory, at most, but for a quarter more for a while when it has grown; at least RECALL_MIN. */
 enum { RECALL_MIN = 1 << 20 };
 struct recall *recall_new(const struct directory *d, size_t bytes);
 void recall_free(struct recall *r);
