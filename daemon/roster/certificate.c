@@ -15,6 +15,8 @@
 
 #include "base/banned.h"
 
+static const int64_t SECOND = 10000000; /* ticks */
+
 static enum rc
 refused(struct err *err, const char *why)
 {
@@ -141,6 +143,14 @@ service_labelled(struct txn *t, struct slice label, struct token *out)
 	return found == 1;
 }
 
+static int64_t
+ticks_of(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) * SECOND : 0;
+}
+
 static enum rc
 token_of_authority(struct message *m, X509 *x, struct token *out, struct err *err)
 {
@@ -156,6 +166,7 @@ token_of_authority(struct message *m, X509 *x, struct token *out, struct err *er
 	if (len <= 0 || !service_labelled(m->worker->reader, (struct slice){ name, (size_t)len }, out))
 		return refused(err, "its common name is not the label of one service token");
 	m->peer->certificate.service = true;
+	m->peer->certificate.until = ticks_of(X509_get0_notAfter(x));
 	memcpy(m->peer->certificate.token, out->hash, TOKEN_HASH);
 	return RC_OK;
 }
@@ -237,6 +248,8 @@ certificate_token(struct message *m, struct token *out, struct err *err)
 {
 	if (!m->peer->certificate.service)
 		return token_of_org(m, out, err);
+	if (m->peer->certificate.until <= m->worker->now)
+		return refused(err, "it is not valid any more");
 	return token_get(m->worker->reader, m->peer->certificate.token, out)
 		       ? RC_OK
 		       : refused(err, "the service's token was revoked");

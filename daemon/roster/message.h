@@ -52,6 +52,7 @@ struct peer_certificate {
 	bool shown;   /* and is let in by it */
 	bool service; /* of the configured authority: the token of that hash; else of an org: */
 	uint8_t token[TOKEN_HASH];
+	int64_t until; /* ticks: that certificate ends */
 	char org[ORG_KEY_MAX + 1];
 	char fingerprint[CA_FINGERPRINT_TEXT];
 };

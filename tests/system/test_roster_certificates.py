@@ -4,6 +4,7 @@
 import pathlib
 import subprocess
 import tempfile
+import time
 
 from harness import NOWHERE, Api, SystemTest, certificate, find_member, main
 from wire import CODES, Failure, Wire
@@ -25,13 +26,17 @@ def authority(name):
     return FOLDER / f"{name}.pem"
 
 
-def signed(by, common_name, *extensions):
+def signed(by, common_name, *extensions, seconds=86400):
     """(certificate, key) for a common name."""
     openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", FOLDER / "client.key",
             "-out", FOLDER / "client.csr", "-subj", f"/CN={common_name}")
     (FOLDER / "client.ext").write_text("\n".join(["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth", *extensions]))
-    openssl("x509", "-req", "-in", FOLDER / "client.csr", "-CA", FOLDER / f"{by}.pem", "-CAkey", FOLDER / f"{by}.key", "-CAcreateserial",
-            "-days", 2, "-extfile", FOLDER / "client.ext", "-out", FOLDER / "client.pem")
+    (FOLDER / "index.txt").write_text("")
+    (FOLDER / "ca.conf").write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={FOLDER}/index.txt\nnew_certs_dir={FOLDER}\nrand_serial=yes\n"
+                                    "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
+    ends = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
+    openssl("ca", "-batch", "-notext", "-config", FOLDER / "ca.conf", "-in", FOLDER / "client.csr", "-cert", FOLDER / f"{by}.pem",
+            "-keyfile", FOLDER / f"{by}.key", "-enddate", ends, "-extfile", FOLDER / "client.ext", "-out", FOLDER / "client.pem")
     return FOLDER / "client.pem", FOLDER / "client.key"
 
 
@@ -153,6 +158,15 @@ class Certificates(SystemTest):
         self.refused("common name", lambda: self.wire(chain))
         make(), make()
         self.refused("common name", lambda: self.wire(chain))  # whose it is can't be told
+
+    def test_the_end_of_a_certificate_ends_what_it_opened(self):
+        self.daemon.ctl("token", "create", "--service", "--orgs", self.home.key, "--permissions", "team.view", "--label", "brief")
+        wire = self.wire(signed("trusted", "brief", seconds=4))
+        wire.org = self.home.key
+        self.assertEqual(wire.is_member(self.ada, self.crew), "direct")
+        time.sleep(5.5)
+        self.refused("not valid any more", lambda: wire.is_member(self.ada, self.crew))
+        self.refused("expired", lambda: self.wire(signed("trusted", "brief", seconds=-1)))
 
 
 if __name__ == "__main__":
