@@ -12,6 +12,7 @@ enum {
 	TURN_US = 5000,
 	LOOKS = 64, /* between two looks at the clock */
 	STEP = 256, /* rows listed at once */
+	HEAP_LEAST = 1024, /* times of assignments, before they are looked through */
 };
 
 /* What goes on between two looks at the clock. */
@@ -81,17 +82,68 @@ note_time(struct effect *e, int64_t when, uint64_t assignment)
 		e->last_boundary = when;
 }
 
+struct times {
+	int64_t start, end; /* 0: none */
+};
+
+static struct times
+times_of(const struct directory *d, const struct record *r)
+{
+	return (struct times){ record_i64(d->schema, r, d->at.assignment_start, 0),
+		record_i64(d->schema, r, d->at.assignment_end, 0) };
+}
+
 static void
 note_times(struct effect *e, uint64_t row, const struct record *r)
 {
-	const struct directory *d = e->d;
-	int64_t start = record_i64(d->schema, r, d->at.assignment_start, 0);
-	int64_t end = record_i64(d->schema, r, d->at.assignment_end, 0);
+	struct times t = times_of(e->d, r);
 
-	if (start != 0)
-		note_time(e, start, row);
-	if (end != 0)
-		note_time(e, end, row);
+	if (t.start != 0)
+		note_time(e, t.start, row);
+	if (t.end != 0)
+		note_time(e, t.end, row);
+}
+
+static int
+boundary_order(const void *left, const void *right)
+{
+	const struct boundary *a = left, *b = right;
+
+	if (a->when != b->when)
+		return a->when < b->when ? -1 : 1;
+	return (a->assignment > b->assignment) - (a->assignment < b->assignment);
+}
+
+static bool
+is_ahead(struct turn *x, const struct boundary *b)
+{
+	struct record r;
+	struct times t;
+
+	if (b->when <= x->e->now)
+		return true; /* it has come, and is to be told */
+	if (!record_get(x->o, b->assignment, &r))
+		return false;
+	t = times_of(x->e->d, &r);
+	return b->when == t.start || b->when == t.end;
+}
+
+/* Times that were changed again and again are there again and again: without those that do not count the memory is bounded by what is assigned.
+ * What is sorted is a heap. */
+static void
+heap_tidy(struct turn *x)
+{
+	struct effect *e = x->e;
+	size_t n = 0;
+
+	if (e->heap_count <= e->heap_limit)
+		return;
+	qsort(e->heap, e->heap_count, sizeof(*e->heap), boundary_order);
+	for (size_t i = 0; i < e->heap_count; i++)
+		if ((n == 0 || boundary_order(&e->heap[n - 1], &e->heap[i]) != 0) && is_ahead(x, &e->heap[i]))
+			e->heap[n++] = e->heap[i];
+	e->heap_count = n;
+	e->heap_limit = HEAP_LEAST + 2 * n;
 }
 
 /* Of all assignments, to begin. */
@@ -171,6 +223,7 @@ assignment_changed(struct turn *x, const struct journal_entry *entry, const stru
 	}
 	if (c->kind != CHANGE_DELETE)
 		note_times(e, c->row, &r);
+	heap_tidy(x);
 	/* A principal that is gone is told as such. */
 	concern(e, record_row(x->o, e->d->schema, &r, e->d->at.assignment_principal_value));
 }

@@ -53,7 +53,7 @@ struct effect {
 	bool times;                    /* assignments are to be looked through for times, behind times_after */
 	uint64_t times_after;
 	struct boundary *heap;
-	size_t heap_count, heap_cap;
+	size_t heap_count, heap_cap, heap_limit; /* limit: beyond it they are looked through, see heap_tidy() */
 	int64_t last_boundary; /* the last one that was over when it was found */
 	int64_t now;           /* of the pass under way; 0: none is */
 	char model[MODEL_NAME_MAX + 1];

@@ -180,6 +180,27 @@ class Effects(Watching):
         wire, id = self.following(org, head, **asked)
         self.assertEqual([self.items(wire, id)[1] for _ in range(2)], [{(GAINED, None, user)}, {(LOST, None, user)}])
 
+    def test_times_that_change_again_and_again(self):
+        """More of them than are kept: those that count come, and no other."""
+        org = self.fresh()
+        users = [org.user(self.name("u"))["id"] for _ in range(2)]
+        place = self.place(org, "Workspace")
+        wire, id = self.following(org, self.revision(org), view=2, permission="content.edit", scope_id=place)
+        far = time.time() + 3600
+        held = [self.assign(org, user, "workspace/editor", place, end=stamp(far)) for user in users]
+        gained = set()
+        while len(gained) < 2:
+            gained |= self.items(wire, id)[1]
+        for n in range(1500):
+            reply = org.patch(f"/Assignments/{held[0]}", {"op": "replace", "path": "end", "value": stamp(far + n % 700)})
+            self.assertEqual(reply.status, 200, reply)
+        for i in (1, 0):
+            ends = time.time() + 1.5
+            org.patch(f"/Assignments/{held[i]}", {"op": "replace", "path": "end", "value": stamp(ends)})
+            part, items = self.items(wire, id)
+            self.assertEqual(items, {(LOST, None, users[i])})
+            self.assertGreaterEqual(part["time"] / 1000, ends - 0.002)
+
     def test_all_that_can_take_it(self):
         org = self.fresh()
         user = org.user("ann")["id"]
