@@ -19,7 +19,8 @@
 
 #include "base/banned.h"
 
-enum { IN_SIZE = 256 * 1024, CONNECTIONS_MAX = 4096, DEPTH_MAX = 4096, STALL_SECONDS = 20 };
+enum { IN_SIZE = 256 * 1024, CONNECTIONS_MAX = 4096, DEPTH_MAX = 4096, STALL_SECONDS = 20, ONCE = 256, SERVER,
+	PAUSE_NS = 200000, SLOW_NS = 300000 };
 
 struct lane;
 
@@ -39,10 +40,13 @@ static struct {
 	SSL_CTX *ctx;
 	unsigned connections, depth, batch;
 	double seconds, warm_up, rate;
-	const char *token, *org, *group, *permission, *scope, *as;
+	bool once;
+	const char *token, *org, *group, *permission, *scope, *as, *server;
+	char before_id[256]; /* of a command of the Redis protocol */
 	struct uuid group_id, scope_id;
-	char *ids; /* 36 characters and a newline each */
-	uint64_t id_count, people;
+	char *texts; /* of the ids: 36 characters and a newline each */
+	struct uuid *ids;
+	uint64_t id_count;
 } options = { .connections = 64, .depth = 1, .batch = 1000, .seconds = 4, .warm_up = 0.5, .org = "bench" };
 
 /* One connection. */
@@ -59,9 +63,17 @@ struct lane {
 	char in[IN_SIZE];
 };
 
+/* What the kernel says of a thread, in nanoseconds. */
+struct processor {
+	int fd;
+	uint64_t ran, waited; /* waited: for a core that somebody else had */
+};
+
 static struct lane **lanes;
 static struct event_base *base;
-static struct histogram latency;
+static struct histogram latency, latency_on_core;
+static struct processor servers, own, first; /* first: the server's, at began_ns */
+static uint64_t began_ns, taken_until, taken_ns; /* taken: pauses, see look_at_pauses() */
 static uint64_t measure_ns, end_ns, answers, measured, wrong, last_ns, due;
 static unsigned busy;
 
@@ -91,43 +103,93 @@ usage(FILE *to)
 		"  KIND: is-member, check, check-batch (roster://), sismember (redis://, rediss:// with TLS)\n"
 		"  -c N  connections (64)         -p N  questions under way on each (1)\n"
 		"  -d S  seconds (4)              -w S  warm-up (0.5)\n"
-		"  -r N  questions a second in all, instead of as many as there can be\n"
+		"  -r N  questions a second in all, -p of them together, instead of as many as there can be\n"
 		"  --ids FILE      an id a line: who is asked about, at random\n"
-		"  --people N      only the first N of them (say it before --ids)\n"
+		"  --once          each of them once, one after the other, however long it takes\n"
 		"  --org KEY  --group ID (sismember: the key)  --permission NAME  --scope ID\n"
 		"  --batch N  questions in a check-batch (1000)   --as NAME  in the report\n"
+		"  --server TID    the server's thread: how much of a core it took, and with -r the latency while it had one\n"
 		"ASKLOAD_TOKEN is the token for roster://. The report is a line of JSON.\n");
+}
+
+/* ---- Processors ---- */
+
+static void
+processor_open(struct processor *p, const char *thread)
+{
+	char file[64];
+
+	(void)snprintf(file, sizeof(file), "/proc/%s/schedstat", thread);
+	if ((p->fd = open(file, O_RDONLY | O_CLOEXEC)) < 0)
+		die(file, strerror(errno));
+}
+
+static void
+processor_read(struct processor *p)
+{
+	char text[128];
+	ssize_t n = pread(p->fd, text, sizeof(text) - 1, 0);
+	char *end;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	p->ran = strtoull(text, &end, 10);
+	p->waited = strtoull(end, NULL, 10);
+}
+
+/* The kernel may have given the core of the server, or ours, to somebody else: how long the questions of that time took, and of as long a
+ * time behind it, in which the server caught up, says nothing of the server. */
+static void
+look_at_pauses(uint64_t now)
+{
+	static uint64_t last;
+	uint64_t before = servers.waited + own.waited, pause;
+
+	if (now - last < PAUSE_NS)
+		return; /* to look takes time, too */
+	last = now;
+	processor_read(&servers);
+	processor_read(&own);
+	pause = servers.waited + own.waited - before;
+	if (pause < PAUSE_NS)
+		return;
+	taken_until = now + pause;
+	taken_ns += pause;
 }
 
 /* ---- Questions ---- */
 
-static struct slice
-random_id(struct lane *l)
+/* Which of the ids. */
+static uint64_t
+someone(struct lane *l)
 {
+	static uint64_t next;
+
+	if (options.once) {
+		if (++next >= options.id_count)
+			end_ns = clock_ns();
+		return (next - 1) % options.id_count;
+	}
 	l->random ^= l->random << 13;
 	l->random ^= l->random >> 7;
 	l->random ^= l->random << 17;
-	return (struct slice){ options.ids + l->random % options.id_count * (UUID_TEXT + 1), UUID_TEXT };
+	return l->random % options.id_count;
 }
 
-static struct uuid
-random_uuid(struct lane *l)
+static const struct uuid *
+id_of_someone(struct lane *l)
 {
-	struct uuid id;
-
-	if (!uuid_parse(random_id(l), &id))
-		die("ids", "a line is no id");
-	return id;
+	return &options.ids[someone(l)];
 }
 
 static void
 make_is_member(struct lane *l)
 {
-	struct uuid id = random_uuid(l);
 	size_t began = roster_frame_begin(&l->out);
 
 	put_bytes(&l->out, IN_ORG, slice_of(options.org));
-	put_id(&l->out, IN_SUBJECT_ID, &id);
+	put_id(&l->out, IN_SUBJECT_ID, id_of_someone(l));
 	put_id(&l->out, IN_GROUP_ID, &options.group_id);
 	roster_frame_end(&l->out, began, ASK_IS_MEMBER, FRAME_LAST, l->next_id++);
 }
@@ -144,11 +206,10 @@ put_place(struct lane *l)
 static void
 make_check(struct lane *l)
 {
-	struct uuid id = random_uuid(l);
 	size_t began = roster_frame_begin(&l->out);
 
 	put_place(l);
-	put_id(&l->out, IN_SUBJECT_ID, &id);
+	put_id(&l->out, IN_SUBJECT_ID, id_of_someone(l));
 	roster_frame_end(&l->out, began, ASK_CHECK, FRAME_LAST, l->next_id++);
 }
 
@@ -159,10 +220,9 @@ make_check_batch(struct lane *l)
 
 	put_place(l);
 	for (unsigned i = 0; i < options.batch; i++) {
-		struct uuid id = random_uuid(l);
 		size_t item = put_item_begin(&l->out, IN_ITEM);
 
-		put_id(&l->out, IN_SUBJECT_ID, &id);
+		put_id(&l->out, IN_SUBJECT_ID, id_of_someone(l));
 		put_item_end(&l->out, item);
 	}
 	roster_frame_end(&l->out, began, ASK_CHECK_BATCH, FRAME_LAST, l->next_id++);
@@ -197,10 +257,9 @@ take_roster(struct slice in, bool *good)
 static void
 make_sismember(struct lane *l)
 {
-	struct slice id = random_id(l);
-
-	buf_printf(&l->out, "*3\r\n$9\r\nSISMEMBER\r\n$%zu\r\n%s\r\n$%d\r\n%.*s\r\n", strlen(options.group),
-		options.group, UUID_TEXT, SLICE_ARG(id));
+	buf_slice(&l->out, slice_of(options.before_id));
+	buf_put(&l->out, options.texts + someone(l) * (UUID_TEXT + 1), UUID_TEXT);
+	buf_slice(&l->out, SLICE("\r\n"));
 }
 
 static size_t
@@ -273,7 +332,7 @@ static void
 ask(struct lane *l, uint64_t now)
 {
 	if (options.rate > 0)
-		return; /* on_rate() does */
+		return; /* ask_due() does */
 	while (l->under_way < options.depth && now < end_ns)
 		ask_one(l, now);
 	flush(l);
@@ -282,14 +341,20 @@ ask(struct lane *l, uint64_t now)
 static void
 answered(struct lane *l, bool good, uint64_t now)
 {
-	uint64_t n = questions();
+	uint64_t n = questions(), took = now - l->started[l->first % DEPTH_MAX];
 
 	answers++;
 	wrong += !good;
 	if (now >= measure_ns && now <= end_ns) {
 		measured += n;
 		last_ns = now;
-		histogram_add(&latency, now - l->started[l->first % DEPTH_MAX]);
+		histogram_add(&latency, took);
+		if (options.server != NULL && options.rate > 0) {
+			if (took > SLOW_NS)
+				look_at_pauses(now);
+			if (l->started[l->first % DEPTH_MAX] >= taken_until)
+				histogram_add(&latency_on_core, took);
+		}
 	}
 	l->first++;
 	if (--l->under_way == 0)
@@ -367,25 +432,22 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	flush(arg);
 }
 
-/* Every millisecond those that are due, over all connections in turn. */
+/* At a rate: as soon as `depth` of them are due, they go out together on one connection, the next ones on the next. Who waits for that, or for
+ * us, counts, too. */
 static void
-on_rate(evutil_socket_t fd, short what, void *arg)
+ask_due(void)
 {
+	static unsigned turn;
 	uint64_t now = clock_ns(), begin = measure_ns - (uint64_t)(options.warm_up * 1e9);
-	uint64_t want = (uint64_t)((double)(now - begin) / 1e9 * options.rate);
+	uint64_t until = (uint64_t)((double)(now - begin) * 1e-9 * options.rate);
+	struct lane *l = lanes[turn];
 
-	(void)fd, (void)what, (void)arg;
-	if (now >= end_ns)
+	if (now >= end_ns || until < due + options.depth || l->under_way + options.depth > DEPTH_MAX)
 		return;
-	for (; due < want; due++) {
-		struct lane *l = lanes[due % options.connections];
-
-		if (l->under_way < DEPTH_MAX)
-			ask_one(l, now);
-	}
-	for (unsigned i = 0; i < options.connections; i++)
-		if (lanes[i]->out.len > 0 && lanes[i]->sent == 0)
-			flush(lanes[i]);
+	turn = (turn + 1) % options.connections;
+	for (; due < until && l->under_way < DEPTH_MAX; due++)
+		ask_one(l, begin + (uint64_t)((double)due / options.rate * 1e9));
+	flush(l);
 }
 
 /* Blocking: the socket becomes non-blocking behind it. */
@@ -458,13 +520,16 @@ read_ids(const char *file)
 	if (f == NULL || fseek(f, 0, SEEK_END) != 0 || (size = ftell(f)) <= 0)
 		die(file, "can't be read");
 	rewind(f);
-	options.ids = malloc((size_t)size);
-	if (options.ids == NULL || fread(options.ids, 1, (size_t)size, f) != (size_t)size)
+	options.texts = malloc((size_t)size);
+	if (options.texts == NULL || fread(options.texts, 1, (size_t)size, f) != (size_t)size)
 		die(file, "can't be read");
 	fclose(f);
 	options.id_count = (uint64_t)size / (UUID_TEXT + 1);
-	if (options.people != 0 && options.people < options.id_count)
-		options.id_count = options.people;
+	if ((options.ids = calloc(options.id_count, sizeof(*options.ids))) == NULL)
+		die("memory", "");
+	for (uint64_t i = 0; i < options.id_count; i++)
+		if (!uuid_parse((struct slice){ options.texts + i * (UUID_TEXT + 1), UUID_TEXT }, &options.ids[i]))
+			die(file, "a line is no id");
 }
 
 static void
@@ -498,8 +563,7 @@ parse_options(int argc, char **argv)
 	static const struct option longs[] = { { "ids", required_argument, NULL, 'i' },
 		{ "org", required_argument, NULL, 'o' }, { "group", required_argument, NULL, 'g' },
 		{ "permission", required_argument, NULL, 'P' }, { "scope", required_argument, NULL, 's' },
-		{ "people", required_argument, NULL, 'n' },
-		{ "batch", required_argument, NULL, 'b' }, { "as", required_argument, NULL, 'a' },
+		{ "once", no_argument, NULL, ONCE }, { "server", required_argument, NULL, SERVER }, { "batch", required_argument, NULL, 'b' }, { "as", required_argument, NULL, 'a' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int c;
 
@@ -515,9 +579,13 @@ parse_options(int argc, char **argv)
 		case 'g': options.group = optarg; break;
 		case 'P': options.permission = optarg; break;
 		case 's': options.scope = optarg; break;
-		case 'n': options.people = to_number(optarg, 1, UINT64_MAX); break;
 		case 'b': options.batch = (unsigned)to_number(optarg, 1, ROSTER_ITEMS_MAX); break;
 		case 'a': options.as = optarg; break;
+		case ONCE:
+			options.once = true;
+			options.warm_up = 0;
+			break;
+		case SERVER: options.server = optarg; break;
 		case 'h': usage(stdout); exit(0);
 		default: usage(stderr); exit(2);
 		}
@@ -545,6 +613,9 @@ check_options(void)
 		die("ASKLOAD_TOKEN", "is not set");
 	if ((k->make == make_is_member || k->redis) && options.group == NULL)
 		die("--group", "is missing");
+	if (k->redis && snprintf(options.before_id, sizeof(options.before_id), "*3\r\n$9\r\nSISMEMBER\r\n$%zu\r\n%s\r\n$%d\r\n",
+				strlen(options.group), options.group, UUID_TEXT) >= (int)sizeof(options.before_id))
+		die("--group", "is too long");
 	if (k->make == make_is_member && !uuid_parse(slice_of(options.group), &options.group_id))
 		die("--group", "is no id");
 	if ((k->make == make_check || k->make == make_check_batch) && options.permission == NULL)
@@ -565,18 +636,41 @@ cpu_seconds(void)
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+static double
+us(uint64_t ns)
+{
+	return (double)ns * 1e-3;
+}
+
 static void
 report(double cores)
 {
-	double us = 1e-3;
-
 	printf("{\"name\":\"%s\",\"connections\":%u,\"depth\":%u,\"questions\":%llu,\"wrong\":%llu,\"rate\":%.0f,"
-	       "\"load_cores\":%.2f,\"p50\":%.1f,\"p95\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n",
+	       "\"load_cores\":%.2f,",
 		options.as != NULL ? options.as : options.kind->name, options.connections, options.depth,
-		(unsigned long long)measured, (unsigned long long)wrong, (double)measured / options.seconds, cores,
-		(double)histogram_quantile(&latency, 0.5) * us, (double)histogram_quantile(&latency, 0.95) * us,
-		(double)histogram_quantile(&latency, 0.99) * us, (double)histogram_quantile(&latency, 0.999) * us,
-		(double)latency.max * us);
+		(unsigned long long)measured, (unsigned long long)wrong, (double)measured / ((double)(end_ns - measure_ns) / 1e9), cores);
+	if (options.server != NULL) {
+		processor_read(&servers);
+		printf("\"server_cores\":%.3f,", (double)(servers.ran - first.ran) / (double)(clock_ns() - began_ns));
+	}
+	if (options.server != NULL && options.rate > 0)
+		printf("\"p99_on_core\":%.1f,\"paused\":%.4f,", us(histogram_quantile(&latency_on_core, 0.99)),
+			(double)taken_ns / (double)(clock_ns() - began_ns));
+	printf("\"p50\":%.1f,\"p95\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n", us(histogram_quantile(&latency, 0.5)),
+		us(histogram_quantile(&latency, 0.95)), us(histogram_quantile(&latency, 0.99)),
+		us(histogram_quantile(&latency, 0.999)), us(latency.max));
+}
+
+/* The warm-up is over. */
+static void
+on_begin(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	processor_read(&servers);
+	processor_read(&own);
+	first = servers;
+	began_ns = clock_ns();
+	taken_ns = 0;
 }
 
 static void
@@ -595,26 +689,33 @@ on_second(evutil_socket_t fd, short what, void *arg)
 int
 main(int argc, char **argv)
 {
-	struct timeval second = { 1, 0 }, ms = { 0, 1000 };
+	struct timeval second = { 1, 0 }, warm_up;
 	double cpu, wall;
 
 	signal(SIGPIPE, SIG_IGN);
 	parse_options(argc, argv);
 	check_options();
+	warm_up = (struct timeval){ (time_t)options.warm_up, (suseconds_t)((options.warm_up - (double)(time_t)options.warm_up) * 1e6) };
 	base = event_base_new();
 	lanes = calloc(options.connections, sizeof(struct lane *));
 	for (unsigned i = 0; i < options.connections; i++)
 		lanes[i] = lane_new(i);
 	cpu = cpu_seconds();
 	measure_ns = clock_ns() + (uint64_t)(options.warm_up * 1e9);
-	end_ns = measure_ns + (uint64_t)(options.seconds * 1e9);
+	end_ns = options.once ? UINT64_MAX : measure_ns + (uint64_t)(options.seconds * 1e9);
 	event_add(event_new(base, -1, EV_PERSIST, on_second, NULL), &second);
-	if (options.rate > 0)
-		event_add(event_new(base, -1, EV_PERSIST, on_rate, NULL), &ms);
+	if (options.server != NULL) {
+		processor_open(&servers, options.server);
+		processor_open(&own, "thread-self");
+		event_add(event_new(base, -1, 0, on_begin, NULL), &warm_up);
+	}
 	for (unsigned i = 0; i < options.connections; i++)
 		ask(lanes[i], clock_ns());
-	while (busy > 0 || clock_ns() < end_ns)
-		event_base_loop(base, EVLOOP_ONCE);
+	while (busy > 0 || clock_ns() < end_ns) {
+		if (options.rate > 0)
+			ask_due();
+		event_base_loop(base, options.rate > 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+	}
 	wall = (double)(clock_ns() - measure_ns) / 1e9 + options.warm_up;
 	report((cpu_seconds() - cpu) / wall);
 	if (wrong > 0)

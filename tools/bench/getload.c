@@ -74,7 +74,7 @@ fill(MDB_env *env, MDB_dbi *dbi, const struct ids *ids)
 }
 
 static double
-measure(MDB_env *env, MDB_dbi dbi, const struct ids *ids, uint64_t asked, double seconds)
+measure(MDB_env *env, MDB_dbi dbi, const struct ids *ids, double seconds)
 {
 	uint64_t random = 88172645463325252u, done = 0;
 	double begin = clock_s(), now;
@@ -88,7 +88,7 @@ measure(MDB_env *env, MDB_dbi dbi, const struct ids *ids, uint64_t asked, double
 			random ^= random << 13;
 			random ^= random >> 7;
 			random ^= random << 17;
-			k.mv_data = &ids->id[random % asked];
+			k.mv_data = &ids->id[random % ids->count];
 			must(mdb_get(t, dbi, &k, &v), "get");
 		}
 		now = clock_s();
@@ -103,11 +103,10 @@ main(int argc, char **argv)
 	struct ids ids;
 	MDB_env *env;
 	MDB_dbi dbi;
-	uint64_t asked = 0;
 
-	if (argc != 5 || !slice_to_u64(slice_of(argv[4]), 1, UINT64_MAX, &asked)) {
-		fprintf(stderr, "usage: getload IDS DIRECTORY SECONDS ASKED\n"
-				"Puts the ids of a file into a store in an empty directory, and prints random gets a second of the first ASKED.\n");
+	if (argc != 4) {
+		fprintf(stderr, "usage: getload IDS DIRECTORY SECONDS\n"
+				"Puts the ids of a file into a store in an empty directory, and prints random gets a second.\n");
 		return 2;
 	}
 	ids = read_ids(argv[1]);
@@ -116,7 +115,7 @@ main(int argc, char **argv)
 	must(mdb_env_set_maxdbs(env, 1), "databases");
 	must(mdb_env_open(env, argv[2], MDB_NOSYNC, 0600), argv[2]);
 	fill(env, &dbi, &ids);
-	printf("%.0f\n", measure(env, dbi, &ids, asked < ids.count ? asked : ids.count, strtod(argv[3], NULL)));
+	printf("%.0f\n", measure(env, dbi, &ids, strtod(argv[3], NULL)));
 	mdb_env_close(env);
 	free(ids.id);
 	return 0;
