@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "daemon/exchange.h"
+#include "daemon/fair.h"
 #include "daemon/link.h"
 #include "daemon/server.h"
 
@@ -117,7 +118,7 @@ struct worker {
 	bool started;
 	struct event_base *base;
 	struct listener *listeners; /* as many as options.listen */
-	struct event wake, tick, log_event, answer_event;
+	struct event wake, tick, log_event, turns_event;
 	int wake_fd;
 
 	pthread_mutex_t lock;
@@ -132,7 +133,7 @@ struct worker {
 	struct session_task *orphans; /* outlived their sessions */
 	struct session *answered, **answered_end; /* whose answers wait to be written, see sessions_write() */
 	struct buf answers;
-	int64_t answers_us; /* since when the first of them waits */
+	struct fair turns; /* sessions that wait for one; an org's in one lane */
 	struct block *blocks;
 	unsigned block_count;
 	struct exchange_slot *exchanges;
@@ -147,7 +148,7 @@ struct worker {
 	int64_t date_second;
 	char id_prefix[12];
 	uint64_t id_next;
-	bool log_soon; /* log_event is on its way */
+	bool log_soon, turns_soon; /* log_event, turns_event is on its way */
 	bool draining;
 	int64_t drain_end_us;
 	struct counters counters;

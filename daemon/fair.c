@@ -76,6 +76,18 @@ fair_put_back(struct fair *f, struct fair_item *item)
 	pay(l, -GUESS_US);
 }
 
+/* before: the lane before it in the round. */
+static void
+count_out(struct fair *f, struct fair_lane *l, struct fair_lane *before)
+{
+	f->count--;
+	if (--l->count > 0)
+		return;
+	before->next = l->next;
+	if (f->round == l)
+		f->round = before == l ? NULL : before;
+}
+
 struct fair_item *
 fair_take(struct fair *f)
 {
@@ -93,15 +105,25 @@ fair_take(struct fair *f)
 	if (l->first == NULL)
 		l->last = &l->first;
 	pay(l, GUESS_US);
-	f->count--;
-	if (--l->count == 0) {
-		if (f->round == l)
-			f->round = NULL;
-		else
-			f->round->next = l->next;
-	}
+	count_out(f, l, f->round);
 	item->next = NULL;
 	return item;
+}
+
+void
+fair_remove(struct fair *f, struct fair_item *item)
+{
+	struct fair_lane *l = lane_of(f, item->lane), *before = f->round;
+	struct fair_item **at = &l->first;
+
+	while (*at != item)
+		at = &(*at)->next;
+	if ((*at = item->next) == NULL)
+		l->last = at;
+	item->next = NULL;
+	while (before->next != l)
+		before = before->next;
+	count_out(f, l, before);
 }
 
 void

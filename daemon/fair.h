@@ -37,6 +37,8 @@ void fair_put(struct fair *f, struct fair_item *item);
 void fair_put_back(struct fair *f, struct fair_item *item);
 /* NULL: empty. */
 struct fair_item *fair_take(struct fair *f);
+/* One that is in the queue. */
+void fair_remove(struct fair *f, struct fair_item *item);
 /* What an item that was taken cost. */
 void fair_charge(struct fair *f, uint32_t lane, int64_t us);
 /* Items that wait in this lane. */

@@ -10,9 +10,9 @@
 
 enum {
 	READS_MAX = 8,      /* reads of one session before others have their turn */
-	TURN_US = 1000,     /* of frames and of tasks, likewise */
-	FRAMES_A_LOOK = 32, /* frames between two looks at the clock */
-	ANSWERS_US = 500,   /* answers wait no longer for those of other sessions */
+	TURN_US = 300,      /* of frames and of tasks, likewise */
+	FRAMES_A_LOOK = 16, /* frames between two looks at the clock */
+	ROUND_US = 500,     /* of turns, before the loop goes on and answers are written */
 };
 
 struct session {
@@ -29,6 +29,7 @@ struct session {
 	bool more;     /* stopped in the middle, to let others run */
 	bool behind;   /* input may be left that could not be taken: the socket says nothing of what is read already */
 	bool running;
+	bool waits_turn; /* is in worker->turns */
 	bool answered; /* is in worker->answered */
 	bool partial;  /* waits for the rest of a frame */
 	unsigned char turns; /* as in struct conn */
@@ -37,6 +38,7 @@ struct session {
 	uint64_t skip;       /* bytes of a payload that is passed over */
 	struct buf out;      /* what the socket did not take; from out_at */
 	size_t out_at;
+	struct fair_item turn;
 	struct session *next_answered;
 	size_t answers_at, answers_len; /* in worker->answers */
 	struct session_task *tasks, **tasks_end, *next_task;
@@ -76,6 +78,13 @@ void
 session_welcome(struct session *s)
 {
 	s->welcome = true;
+}
+
+void
+session_set_lane(struct session *s, uint32_t lane)
+{
+	if (!s->waits_turn)
+		s->turn.lane = lane;
 }
 
 void
@@ -343,6 +352,8 @@ session_free(struct session *s)
 
 	if (s->answered)
 		forget_answers(s);
+	if (s->waits_turn)
+		fair_remove(&w->turns, &s->turn);
 	for (t = s->tasks; t != NULL; t = next) {
 		next = t->next;
 		task_release(t);
@@ -618,22 +629,16 @@ sessions_write(struct worker *w)
 		buf_release(&w->answers);
 }
 
-/* The answers of all sessions that have something to read are written one after the other behind the last: the kernel's way in and its way
- * out are long, and neither has to be fetched anew for each of them. */
 static void
 answer_soon(struct session *s)
 {
 	struct worker *w = s->worker;
 
-	if (w->answered == NULL) {
-		w->answers_us = w->now_us;
-		event_active(&w->answer_event, EV_TIMEOUT, 0);
-	}
 	s->next_answered = NULL;
 	*w->answered_end = s;
 	w->answered_end = &s->next_answered;
 	s->answered = true;
-	if (w->answers.len >= SESSION_HIGH || w->now_us - w->answers_us >= ANSWERS_US)
+	if (w->answers.len >= SESSION_HIGH)
 		sessions_write(w);
 }
 
@@ -678,10 +683,48 @@ static void
 on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
+	struct worker *w = s->worker;
 
 	(void)fd, (void)what;
-	worker_clock(s->worker);
-	session_run(s);
+	if (s->waits_turn)
+		return;
+	s->waits_turn = true;
+	fair_put(&w->turns, &s->turn);
+	if (!w->turns_soon)
+		event_active(&w->turns_event, EV_TIMEOUT, 0);
+	w->turns_soon = true;
+}
+
+static struct session *
+session_of(struct fair_item *turn)
+{
+	return (struct session *)((char *)turn - offsetof(struct session, turn));
+}
+
+/* Orgs take turns, and the answers of all turns are written behind them, one after the other: the kernel's way in and its way out are long, and
+ * neither has to be fetched anew for each session. */
+void
+sessions_turn(struct worker *w)
+{
+	static const struct timeval at_once = { 0, 0 };
+	struct fair_item *turn;
+	int64_t end_us;
+
+	worker_clock(w);
+	end_us = w->now_us + ROUND_US;
+	while (w->now_us < end_us && (turn = fair_take(&w->turns)) != NULL) {
+		uint32_t lane = turn->lane;
+		int64_t began_us = w->now_us;
+
+		session_of(turn)->waits_turn = false;
+		session_run(session_of(turn));
+		worker_clock(w);
+		fair_charge(&w->turns, lane, w->now_us - began_us);
+	}
+	sessions_write(w);
+	w->turns_soon = w->turns.count > 0;
+	if (w->turns_soon) /* behind a look at the sockets, which event_active() would not give */
+		(void)event_add(&w->turns_event, &at_once);
 }
 
 void

@@ -1,8 +1,9 @@
 /* The binary door's connections: frames in, bytes out, on the worker's event loop.
  *
  * A session knows TLS, the heads of frames (protocol/frame.h), back-pressure and time; what frames mean is its handler's
- * business. All frames that one read brought are handled in a row and answered by one write; the answers of the sessions that can be read
- * at the same time are written behind the last of them, within half a millisecond. A client that does not take its answers
+ * business. All frames that one read brought are handled in a row and answered by one write. Sessions take turns by the
+ * org that they asked about last (daemon/fair.h), so that no number of busy connections of one keeps another's waiting for more than a turn
+ * or two. A client that does not take its answers
  * is not read from, and its long answers wait: a session holds at most SESSION_HIGH bytes and one piece of an answer, one
  * frame of input, and of what is under way SESSION_TASK_BYTES of requests and one frame, and some parts of answers.
  *
@@ -64,6 +65,8 @@ void session_task_ready(struct session_task *task);
 /* The same on the worker's thread, for a task that nobody holds. */
 void session_task_wake(struct session_task *task);
 
+/* Whose turn the session's turns are from now on: the org's. */
+void session_set_lane(struct session *s, uint32_t lane);
 /* The client is not read from until it is let go again: what it sent is more than can be worked on. On the
  * worker's thread. */
 void session_hold_input(struct session *s, bool hold);
@@ -102,6 +105,8 @@ bool session_stopping(const struct session *s);
 void session_new(struct worker *w, int fd, SSL *ssl, const char *peer);
 /* Acts when the deadline is over. May free s. */
 void session_check(struct session *s);
+/* Gives turns to those that wait for one, for half a millisecond. */
+void sessions_turn(struct worker *w);
 /* Writes the answers that wait for those of other sessions. May free any session that has some. */
 void sessions_write(struct worker *w);
 /* The worker stops: what was asked is answered, then the connection closes. May free s, and no other session when none has answers

@@ -188,10 +188,10 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 /* --- sessions --- */
 
 static void
-on_answers(evutil_socket_t fd, short what, void *arg)
+on_turns(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	sessions_write(arg);
+	sessions_turn(arg);
 }
 
 void
@@ -461,7 +461,8 @@ worker_init(struct worker *w, struct server *s, unsigned index, struct err *err)
 	(void)event_assign(&w->wake, w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
 	(void)event_assign(&w->tick, w->base, -1, EV_PERSIST, on_tick, w);
 	(void)event_assign(&w->log_event, w->base, -1, 0, on_log, w);
-	(void)event_assign(&w->answer_event, w->base, -1, 0, on_answers, w);
+	(void)event_assign(&w->turns_event, w->base, -1, 0, on_turns, w);
+	fair_init(&w->turns);
 	w->answered_end = &w->answered;
 	(void)event_add(&w->wake, NULL);
 	(void)event_add(&w->tick, &tick);

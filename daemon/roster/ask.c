@@ -370,8 +370,6 @@ check_explained(struct message *m, struct check *k, const struct question *q, st
 	return RC_OK;
 }
 
-
-
 static enum rc
 answer_one(struct message *m, struct check *k, const struct question *q, ask_fn *ask, struct err *err)
 {

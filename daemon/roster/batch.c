@@ -1,31 +1,20 @@
 /* Many questions in one frame: answered in pieces, with others' turns in between. */
 #include "daemon/roster/message.h"
 
-#include <time.h>
+#include "daemon/clock.h"
 
 #include "base/banned.h"
 
 enum {
-	ITEMS_A_LOOK = 64, /* between two looks at the clock */
-	PIECE_US = 1000,   /* of questions in one turn */
+	ITEMS_A_LOOK = 16, /* between two looks at the clock */
+	PIECE_US = 300,    /* of questions in one turn */
 };
-
-
 
 struct batch {
 	struct roster_task task; /* must stay first */
 	ask_fn *ask;
 	struct slice rest; /* items that were not asked yet */
 };
-
-static int64_t
-clock_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* An item that can't be asked is an answer of its own. */
 static uint8_t

@@ -14,7 +14,7 @@
 
 enum {
 	CHUNK = 64,      /* places that are asked for at a time */
-	TURN_US = 2000,
+	TURN_US = 500,
 	CURSOR_MAC = 16,
 	CURSOR_SIZE = 8 + CURSOR_MAC,
 };

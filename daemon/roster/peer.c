@@ -124,6 +124,7 @@ message_enter(struct message *m, struct err *err)
 	if ((!same_org(e, key) || !entry_holds(m, e)) && (rc = entry_load(m, key, e, err)) != RC_OK)
 		return rc;
 	m->caller = &e->caller;
+	session_set_lane(m->session, e->caller.org);
 	m->o = orgtx_open(m->worker->reader, e->caller.org);
 	m->revision = e->txn == txn_id(m->worker->reader) ? e->org_revision : orgtx_stat(m->o)->revision;
 	m->recall = recall_enter(m->worker->recall, m->o);

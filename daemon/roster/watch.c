@@ -7,7 +7,7 @@
 #include "base/banned.h"
 
 enum {
-	TURN_US = 2000,
+	TURN_US = 500,
 	HEARTBEAT_MIN_MS = 1000,
 	HEARTBEAT_MAX_MS = 600000,
 	TICKS_PER_MS = 10000,

@@ -1,6 +1,8 @@
 /* Turns by the work that was done. */
 #include "tests/daemon/check.h"
 
+#include <stdbool.h>
+
 #include "daemon/fair.h"
 
 enum { ITEMS = 2000 };
@@ -132,11 +134,38 @@ debts_have_an_end(void **state)
 	assert_in_range(others, 1, 400);
 }
 
+/* Some of all lanes are taken out, first and last ones among them; the others come as if those had never been there. */
+static void
+removed_ones_do_not_come(void **state)
+{
+	static struct fair f;
+	bool came[300] = { false };
+	struct thing *t;
+
+	(void)state;
+	fair_init(&f);
+	for (int lane = 0; lane < 3; lane++)
+		put(&f, lane * 100, lane * 100 + 100, (uint32_t)lane);
+	for (int i = 0; i < 300; i++)
+		if (i % 7 == 0 || i % 100 == 99 || i / 100 == 1)
+			fair_remove(&f, &things[i].item);
+	put(&f, 100, 101, 1); /* a lane that became empty */
+	assert_int_equal(fair_waiting(&f, 1), 1);
+	while ((t = (struct thing *)fair_take(&f)) != NULL) {
+		assert_false(came[t->number]);
+		came[t->number] = true;
+		fair_charge(&f, t->item.lane, 500);
+	}
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(came[i], i == 100 || !(i % 7 == 0 || i % 100 == 99 || i / 100 == 1));
+	assert_int_equal(f.count, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_lane_is_a_queue),
+		cmocka_unit_test(one_lane_is_a_queue), cmocka_unit_test(removed_ones_do_not_come),
 		cmocka_unit_test(order_stays_when_things_are_put_back),
 		cmocka_unit_test(the_dear_lane_waits_for_the_cheap_one),
 		cmocka_unit_test(equal_lanes_share_alike),

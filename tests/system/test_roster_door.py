@@ -337,10 +337,14 @@ class Load(Door):
         noisy, calm = self.org(), self.org()
         user, group = calm.user("u")["id"], calm.group("g")["id"]
         items = encode({"group": "nobody has this name", "item": [{"subject": f"nobody-{n}"} for n in range(5000)]})
+
         def flood():
-            with Wire(self.daemon, noisy.token) as tool:
-                while True:
-                    tool.answer(tool.ask_raw("is-member-batch", items))
+            tools = [Wire(self.daemon, noisy.token) for _ in range(8)]
+            asked = [tool.ask_raw("is-member-batch", items) for tool in tools]
+            while True:
+                for i, tool in enumerate(tools):
+                    tool.answer(asked[i])
+                    asked[i] = tool.ask_raw("is-member-batch", items)
 
         wire = self.wire(calm)
 
@@ -364,8 +368,8 @@ class Load(Door):
             for process in floods:
                 process.terminate()
                 process.join()
-        print(f"p99 alone {alone * 1e3:.2f} ms, beside four that flood {beside * 1e3:.2f} ms")
-        self.assertLess(beside, .5 if sanitized() else .1)
+        print(f"p99 alone {alone * 1e3:.2f} ms, beside 32 that flood {beside * 1e3:.2f} ms")
+        self.assertLess(beside, .2 if sanitized() else .03)
 
 
 class Time(Door):
