@@ -38,18 +38,6 @@ enter(struct conn *c, enum phase phase)
 	set_deadline(c, seconds[phase]);
 }
 
-static void
-want(struct event *ev, bool *on, bool wanted)
-{
-	if (*on == wanted)
-		return;
-	*on = wanted;
-	if (wanted)
-		(void)event_add(ev, NULL);
-	else
-		(void)event_del(ev);
-}
-
 void
 conn_new(struct worker *w, int fd, bool secure, const char *peer)
 {
@@ -72,7 +60,7 @@ conn_new(struct worker *w, int fd, bool secure, const char *peer)
 	enter(c, PHASE_HANDSHAKE);
 	(void)event_assign(&c->rd, w->base, fd, EV_READ | EV_PERSIST, on_read, c);
 	(void)event_assign(&c->wr, w->base, fd, EV_WRITE | EV_PERSIST, on_write, c);
-	want(&c->rd, &c->rd_on, true);
+	worker_want(&c->rd, &c->rd_on, true);
 }
 
 static void
@@ -456,8 +444,8 @@ finish(struct conn *c)
 	}
 	block_back(c);
 	enter(c, PHASE_LINGER);
-	want(&c->wr, &c->wr_on, false);
-	want(&c->rd, &c->rd_on, true);
+	worker_want(&c->wr, &c->wr_on, false);
+	worker_want(&c->rd, &c->rd_on, true);
 }
 
 /* Between requests. The TLS buffers, 34 KiB, are given back at once until a connection turns out to be a busy one, later when
@@ -505,11 +493,11 @@ settle(struct conn *c)
 	} else if (c->in == NULL && c->x == NULL) {
 		rest(c);
 	}
-	want(&c->wr, &c->wr_on, waiting);
+	worker_want(&c->wr, &c->wr_on, waiting);
 	/* While a handler works, reading goes on being announced: it is stopped only when bytes come (on_read), which
 	 * spares two system calls a request. */
 	if (!handling)
-		want(&c->rd, &c->rd_on, !waiting && !c->closing);
+		worker_want(&c->rd, &c->rd_on, !waiting && !c->closing);
 }
 
 void
@@ -545,7 +533,7 @@ conn_run(struct conn *c)
 	w->corked = NULL;
 	c->running = false;
 	if (r == LINK_WANT_WRITE) {
-		want(&c->wr, &c->wr_on, true);
+		worker_want(&c->wr, &c->wr_on, true);
 		return;
 	}
 	settle(c);
@@ -573,7 +561,7 @@ on_read(evutil_socket_t fd, short what, void *arg)
 	if (c->phase == PHASE_LINGER)
 		discard(c);
 	else if (c->x != NULL && !c->reading_body)
-		want(&c->rd, &c->rd_on, false);
+		worker_want(&c->rd, &c->rd_on, false);
 	else
 		conn_run(c);
 }

@@ -191,6 +191,9 @@ void worker_block_back(struct worker *w, struct block *b);
 struct exchange *worker_exchange(struct worker *w);
 void worker_exchange_back(struct worker *w, struct exchange *x);
 void worker_log_soon(struct worker *w);
+/* Adds or deletes an event, when that is another thing than *on says. Not a moment lost: an event that event_active() has made active, but
+ * that was not run yet, would not be added by event_add() alone. */
+void worker_want(struct event *ev, bool *on, bool wanted);
 void worker_session_add(struct worker *w, struct session *s);
 void worker_session_remove(struct worker *w, struct session *s);
 /* server.c; thread-safe */

@@ -48,7 +48,7 @@ struct session {
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
-static void session_run(struct session *s);
+static void ask_turn(struct session *s);
 
 static const struct session_handler *
 handler_of(const struct session *s)
@@ -98,7 +98,7 @@ session_hold_input(struct session *s, bool hold)
 	s->more = true;
 	s->partial = false; /* the client's time for the rest of a frame begins anew */
 	if (!s->running)
-		event_active(&s->wr, EV_WRITE, 0);
+		ask_turn(s);
 }
 
 void
@@ -135,18 +135,6 @@ static void
 set_deadline(struct session *s, unsigned seconds)
 {
 	s->deadline = s->worker->now_us / 1000 + (int64_t)seconds * 1000;
-}
-
-static void
-want(struct event *ev, bool *on, bool wanted)
-{
-	if (*on == wanted)
-		return;
-	*on = wanted;
-	if (wanted)
-		(void)event_add(ev, NULL);
-	else
-		(void)event_del(ev);
 }
 
 /* ---- Tasks ---- */
@@ -212,7 +200,7 @@ session_task_wake(struct session_task *task)
 	task->waits = false;
 	s->waiting_tasks--;
 	if (!s->running)
-		event_active(&s->wr, EV_WRITE, 0);
+		ask_turn(s);
 }
 
 bool
@@ -340,7 +328,7 @@ session_new(struct worker *w, int fd, SSL *ssl, const char *peer)
 	set_deadline(s, w->server->options.head_timeout);
 	(void)event_assign(&s->rd, w->base, fd, EV_READ | EV_PERSIST, on_event, s);
 	(void)event_assign(&s->wr, w->base, fd, EV_WRITE | EV_PERSIST, on_event, s);
-	want(&s->rd, &s->rd_on, true);
+	worker_want(&s->rd, &s->rd_on, true);
 	worker_session_add(w, s);
 }
 
@@ -565,7 +553,7 @@ hand_shake(struct session *s)
 	enum link_io r = link_handshake(&s->link);
 
 	if (r == LINK_WANT_WRITE)
-		want(&s->wr, &s->wr_on, true);
+		worker_want(&s->wr, &s->wr_on, true);
 	if (r != LINK_OK)
 		return false;
 	if (!s->open)
@@ -599,8 +587,8 @@ settle(struct session *s)
 			link_rest(&s->link);
 		}
 	}
-	want(&s->wr, &s->wr_on, waiting);
-	want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && !s->holds && !is_busy(s));
+	worker_want(&s->wr, &s->wr_on, waiting);
+	worker_want(&s->rd, &s->rd_on, !waiting && !s->eof && !s->ending && !s->holds && !is_busy(s));
 }
 
 /* The turn is over when its answers are written. */
@@ -680,12 +668,10 @@ session_run(struct session *s)
 }
 
 static void
-on_event(evutil_socket_t fd, short what, void *arg)
+ask_turn(struct session *s)
 {
-	struct session *s = arg;
 	struct worker *w = s->worker;
 
-	(void)fd, (void)what;
 	if (s->waits_turn)
 		return;
 	s->waits_turn = true;
@@ -693,6 +679,13 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	if (!w->turns_soon)
 		event_active(&w->turns_event, EV_TIMEOUT, 0);
 	w->turns_soon = true;
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	ask_turn(arg);
 }
 
 static struct session *

@@ -41,6 +41,17 @@ worker_clock(struct worker *w)
 	}
 }
 
+void
+worker_want(struct event *ev, bool *on, bool wanted)
+{
+	if (*on == wanted)
+		return;
+	*on = wanted;
+	(void)event_del(ev); /* also what is active: event_add() would leave such a one out of what is waited for */
+	if (wanted)
+		(void)event_add(ev, NULL);
+}
+
 /* --- what is lent to connections --- */
 
 struct block *

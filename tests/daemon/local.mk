@@ -12,7 +12,10 @@ endif
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/protocol/test_frame tests/daemon/test_config tests/daemon/test_fair tests/daemon/test_rate \
-	tests/daemon/test_auth
+	tests/daemon/test_auth tests/daemon/test_want
+tests_daemon_test_want_SOURCES = tests/daemon/test_want.c tests/daemon/check.h
+tests_daemon_test_want_LDADD = libdaemon.a libstore.a libprotocol.a libschema.a libbase.a $(LIBEVENT_LIBS) $(LMDB_LIBS) $(JANSSON_LIBS) \
+	$(OPENSSL_LIBS) $(ZLIB_LIBS) $(UNISTRING_LIBS) $(CMOCKA_LIBS)
 tests_protocol_test_frame_SOURCES = tests/protocol/test_frame.c tests/daemon/check.h
 tests_protocol_test_frame_LDADD = libprotocol.a libbase.a $(CMOCKA_LIBS)
 tests_daemon_test_config_SOURCES = tests/daemon/test_config.c
