@@ -825,7 +825,6 @@ auth_free(struct auth *a)
 {
 	if (a == NULL)
 		return;
-	auth_flush(a);
 	for (unsigned i = 0; i < a->options.workers; i++) {
 		arena_free(a->caches[i]->arena);
 		explicit_bzero(a->caches[i], sizeof(struct cache));

@@ -48,7 +48,8 @@ struct auth_options {
 };
 
 enum rc auth_new(const struct auth_options *options, struct auth **out, struct err *err) MUSTCHECK;
-/* Writes what is not written yet; the committer must still run. */
+/* What is to be written must be before, by auth_flush(), while the committer still runs; the writes that it runs may ask this, so it must be gone
+ * then. */
 void auth_free(struct auth *a);
 
 /* authorization: the header's value (p NULL when absent). org_key: whose base is asked for, p NULL:

@@ -454,9 +454,11 @@ stop(struct daemon *d)
 	control_free(d->control);
 	mailer_free(d->mailer, MAIL_STOP_S);
 	scim_stop(d->scim);
-	auth_free(d->auth);
+	if (d->auth != NULL)
+		auth_flush(d->auth);
 	if (d->committer != NULL)
-		committer_free(d->committer);
+		committer_free(d->committer); /* the writes under way ask once more who may */
+	auth_free(d->auth);
 	roster_stop(d->roster); /* what was committed may be kept by its threads */
 	scim_free(d->scim);
 	server_free(d->server); /* writes under way post their answers to its workers */

@@ -225,8 +225,9 @@ store_stop(void)
 	roster_stop(stage.roster);
 	while (w->posted.n > 0 || w->running_at < w->running.n) /* the roster's threads may have woken it once more */
 		stage_turn();
-	auth_free(stage.auth);
+	auth_flush(stage.auth);
 	committer_free(stage.committer);
+	auth_free(stage.auth);
 	roster_free(stage.roster);
 	store_close(stage.store);
 	rate_free(stage.rate);
