@@ -202,7 +202,7 @@ def system_test(path, build_name, settings, label=None):
     began = time.monotonic()
     python = virtual_environment() if name == "test_scim2_tester" else sys.executable
     environment = {"ROSTER_BUILD": str(BUILDS[build_name][0]), "PYTHONWARNINGS": "ignore", **settings}
-    code, output = run([python, path], environment=environment)
+    code, output = run([python, path], environment=environment, limit=600)
     ran = re.search(r"^Ran (\d+) tests? in", output, re.M)
     tail = re.search(r"^(OK|FAILED)(?: \((.*)\))?\s*$", output, re.M)
     counts = dict(re.findall(r"(\w+)=(\d+)", tail.group(2) or "")) if tail else {}

@@ -188,9 +188,9 @@ decide_new(struct putting *p, const struct sync_record *r, struct slice *packed,
 }
 
 static struct slice
-stamped_new(struct putting *p, const struct sync_record *r, struct slice packed)
+stamped_new(const struct putting *p, struct arena *a, const struct sync_record *r, struct slice packed)
 {
-	struct slice out = arena_dup(p->arena, packed);
+	struct slice out = arena_dup(a, packed);
 	struct uuid id = new_id(p, r);
 
 	record_stamp((char *)(uintptr_t)out.p, &id, p->revision, p->w->actor.now, p->w->actor.now);
@@ -206,27 +206,83 @@ put_new(struct putting *p, size_t at, struct err *err)
 
 	if (rc != RC_OK)
 		return sync_fail_line(err, rc, r->line);
-	p->rows[at] = record_create(p->o, r->type, stamped_new(p, r, packed));
+	p->rows[at] = record_create(p->o, r->type, stamped_new(p, p->arena, r, packed));
 	make_room(p);
 	return RC_OK;
 }
 
-/* Users of whom no more is to be decided, many at a time. */
-static void
-put_users(struct putting *p, const size_t *at, size_t n)
+/* Users of whom no more is to be decided, many at a time: while some are put, the next are made ready. */
+struct step {
+	const struct putting *p;
+	size_t *at, count; /* numbers of their records */
+	struct arena *arena;
+	struct record_batch *batch; /* NULL: there is none */
+	pthread_t thread;
+	bool apart; /* the thread makes it ready */
+};
+
+static void *
+step_prepare(void *arg)
 {
-	struct slice *packed = ARENA_ARRAY(p->arena, struct slice, n);
-	uint64_t *rows = ARENA_ARRAY(p->arena, uint64_t, n);
+	struct step *x = arg;
+	const struct sync *s = x->p->s;
+	struct slice *packed = ARENA_ARRAY(x->arena, struct slice, x->count);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct sync_record *r = &p->s->records[at[i]];
+	for (size_t i = 0; i < x->count; i++) {
+		const struct sync_record *r = &s->records[x->at[i]];
 
-		packed[i] = stamped_new(p, r, sync_staged(p->s, r).packed);
+		packed[i] = stamped_new(x->p, x->arena, r, sync_staged(s, r).packed);
 	}
-	record_create_many(p->o, TYPE_USER, packed, n, rows);
-	for (size_t i = 0; i < n; i++)
-		p->rows[at[i]] = rows[i];
-	arena_clear(p->arena);
+	x->batch = record_batch_new(s->options.directory->schema, s->options.org, TYPE_USER, packed, x->count);
+	return NULL;
+}
+
+static void
+step_start(struct step *x)
+{
+	x->apart = x->count > 0 && pthread_create(&x->thread, NULL, step_prepare, x) == 0;
+	if (x->count > 0 && !x->apart)
+		(void)step_prepare(x);
+}
+
+static void
+step_put(struct putting *p, struct step *x)
+{
+	uint64_t *rows;
+
+	if (x->apart)
+		(void)pthread_join(x->thread, NULL);
+	if (x->batch == NULL)
+		return;
+	rows = ARENA_ARRAY(x->arena, uint64_t, x->count);
+	record_batch_put(p->o, x->batch, rows);
+	for (size_t i = 0; i < x->count; i++)
+		p->rows[x->at[i]] = rows[i];
+	arena_clear(x->arena);
+	x->batch = NULL;
+	x->apart = false;
+	x->count = 0;
+}
+
+static void
+put_users(struct putting *p)
+{
+	struct step steps[2], *x = steps;
+
+	for (int i = 0; i < 2; i++)
+		steps[i] = (struct step){ .p = p, .at = ARENA_ARRAY(p->kept, size_t, CREATE_STEP), .arena = arena_new() };
+	for (size_t i = 0; i <= p->s->count; i++) {
+		if (x->count == CREATE_STEP || i == p->s->count) {
+			step_start(x);
+			x = x == steps ? steps + 1 : steps;
+			step_put(p, x);
+		}
+		if (i < p->s->count && p->s->records[i].type == TYPE_USER && p->s->records[i].fate == FATE_CREATE)
+			x->at[x->count++] = i;
+	}
+	step_put(p, x == steps ? steps + 1 : steps);
+	arena_free(steps[0].arena);
+	arena_free(steps[1].arena);
 }
 
 static enum rc
@@ -245,44 +301,31 @@ check_new_users(struct putting *p, struct err *err)
 	return members_fit(p->by, p->w->actor.now, 0, rows_count(p->o, TYPE_USER) + n, err);
 }
 
-/* Where the org has proven domains, each may be a person's, and so is decided about when those before it are
- * there. */
 static enum rc
-put_new_users(struct putting *p, struct err *err)
-{
-	bool one_by_one = link_is_possible(p->s->options.directory, p->o, p->arena);
-	size_t *at = ARENA_ARRAY(p->kept, size_t, CREATE_STEP), n = 0;
-	enum rc rc = check_new_users(p, err);
-
-	for (size_t i = 0; rc == RC_OK && i < p->s->count; i++) {
-		const struct sync_record *r = &p->s->records[i];
-
-		if (r->type != TYPE_USER || r->fate != FATE_CREATE)
-			continue;
-		if (one_by_one)
-			rc = put_new(p, i, err);
-		else
-			at[n++] = i;
-		if (n == CREATE_STEP) {
-			put_users(p, at, n);
-			n = 0;
-		}
-	}
-	if (rc == RC_OK && n > 0)
-		put_users(p, at, n);
-	return rc;
-}
-
-static enum rc
-put_new_groups(struct putting *p, struct err *err)
+put_one_by_one(struct putting *p, uint8_t type, struct err *err)
 {
 	struct sync *s = p->s;
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; rc == RC_OK && i < s->count; i++)
-		if (s->records[i].type == TYPE_GROUP && s->records[i].fate == FATE_CREATE)
+		if (s->records[i].type == type && s->records[i].fate == FATE_CREATE)
 			rc = put_new(p, i, err);
 	return rc;
+}
+
+/* Where the org has proven domains, each may be a person's, and so is decided about when those before it are
+ * there. */
+static enum rc
+put_new_users(struct putting *p, struct err *err)
+{
+	enum rc rc = check_new_users(p, err);
+
+	if (rc != RC_OK)
+		return rc;
+	if (link_is_possible(p->s->options.directory, p->o, p->arena))
+		return put_one_by_one(p, TYPE_USER, err);
+	put_users(p);
+	return RC_OK;
 }
 
 /* ---- Members ---- */
@@ -375,7 +418,7 @@ put_all(struct putting *p, struct err *err)
 	enum rc rc;
 
 	if ((rc = put_removals(p, err)) != RC_OK || (rc = put_changes(p, err)) != RC_OK ||
-		(rc = put_new_users(p, err)) != RC_OK || (rc = put_new_groups(p, err)) != RC_OK)
+		(rc = put_new_users(p, err)) != RC_OK || (rc = put_one_by_one(p, TYPE_GROUP, err)) != RC_OK)
 		return rc;
 	return put_members(p, err);
 }

@@ -351,6 +351,12 @@ bool edge_remove(struct orgtx *o, uint64_t group, uint64_t member);
  * entries). rows gets the row of each. 50,000 a transaction load about as fast as more would, and keep other writers waiting for less than
  * a second; from some 200,000 on LMDB begins to spill pages in the middle. */
 void record_create_many(struct orgtx *o, uint8_t type, const struct slice *packed, size_t n, uint64_t *rows);
+/* The same in two steps: what needs no transaction may be done before, on any thread. packed and what it points to stay until the put, which
+ * lets the batch go. */
+struct record_batch;
+struct record_batch *record_batch_new(const struct schema_set *schema, uint32_t org, uint8_t type, const struct slice *packed,
+	size_t count);
+void record_batch_put(struct orgtx *o, struct record_batch *b, uint64_t *rows);
 /* Many members of one group; edges must be sorted by member row. Returns how many were new. */
 uint64_t edge_add_many(struct orgtx *o, uint64_t group, const uint64_t *members, size_t n);
 

@@ -214,7 +214,7 @@ bool outbox_decode(struct slice value, uint64_t no, struct outbox_entry *out);
 bool outbox_purge(struct txn *t, uint32_t org, size_t *left);
 
 /* All index entries of a record as full keys, sorted, the entry of its type's list first. In the arena. */
-struct slice *index_entries(struct arena *a, struct orgtx *o, const struct record *r, size_t *n);
+struct slice *index_entries(struct arena *a, const struct schema_set *schema, uint32_t org, const struct record *r, size_t *n);
 
 /* Puts a record under a row given from outside (journal_apply()). */
 void record_insert(struct orgtx *o, uint64_t row, struct slice packed);

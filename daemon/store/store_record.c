@@ -120,16 +120,16 @@ slice_order(const void *a, const void *b)
 }
 
 struct slice *
-index_entries(struct arena *a, struct orgtx *o, const struct record *r, size_t *n)
+index_entries(struct arena *a, const struct schema_set *schema, uint32_t org, const struct record *r, size_t *n)
 {
 	struct index_key *keys;
-	size_t count = record_index_keys(a, o->t->s->schema, r, &keys);
+	size_t count = record_index_keys(a, schema, r, &keys);
 	struct slice *entries = ARENA_ARRAY(a, struct slice, count + 1);
 
-	entries[0] = index_full_key(a, o->org, 0, r->type->code, (struct slice){ NULL, 0 });
+	entries[0] = index_full_key(a, org, 0, r->type->code, (struct slice){ NULL, 0 });
 	for (size_t i = 0; i < count; i++)
 		entries[i + 1] =
-			index_full_key(a, o->org, keys[i].attr_id, r->type->code, keys[i].key);
+			index_full_key(a, org, keys[i].attr_id, r->type->code, keys[i].key);
 	qsort(entries, count + 1, sizeof(*entries), slice_order);
 	*n = count + 1;
 	return entries;
@@ -222,7 +222,7 @@ record_insert(struct orgtx *o, uint64_t row, struct slice packed)
 		(void)damaged(o);
 		return;
 	}
-	entries = index_entries(o->t->scratch, o, &r, &n);
+	entries = index_entries(o->t->scratch, o->t->s->schema, o->org, &r, &n);
 	id_put(o, &r.id, row);
 	rec_put(o, row, packed);
 	index_change(o, row, NULL, 0, entries, n);
@@ -257,8 +257,8 @@ record_replace(struct orgtx *o, uint64_t row, struct slice packed)
 		return;
 	}
 	/* All that is needed of the old record is taken before the first write. */
-	old_entries = index_entries(a, o, &old, &old_n);
-	new_entries = index_entries(a, o, &new, &new_n);
+	old_entries = index_entries(a, o->t->s->schema, o->org, &old, &old_n);
+	new_entries = index_entries(a, o->t->s->schema, o->org, &new, &new_n);
 	stat->active_users -= record_is_active(o->t->s, &old);
 	stat->active_users += record_is_active(o->t->s, &new);
 	o->dirty = true;
@@ -285,7 +285,7 @@ record_delete(struct orgtx *o, uint64_t row)
 		return damaged(o);
 	was = r.revision;
 	id = r.id;
-	entries = index_entries(a, o, &r, &n);
+	entries = index_entries(a, o->t->s->schema, o->org, &r, &n);
 	stat->rows[r.type->code]--;
 	stat->active_users -= record_is_active(o->t->s, &r);
 	o->dirty = true;
@@ -308,7 +308,17 @@ struct many_entry {
 	uint64_t head; /* attribute and the first bytes of the value: settles most comparisons
 			  without a miss */
 	struct slice key;
-	uint64_t row;
+	uint64_t at; /* number of the record */
+};
+
+struct record_batch {
+	uint8_t type;
+	bool bad; /* one of them is no such record */
+	size_t count;
+	const struct slice *packed;
+	struct arena *arena;
+	struct record *records;
+	struct buf entries; /* of struct many_entry, sorted */
 };
 
 static int
@@ -321,7 +331,7 @@ many_compare(const void *x, const void *y)
 		return a->head < b->head ? -1 : 1;
 	if ((order = slice_cmp(a->key, b->key)) != 0)
 		return order;
-	return a->row < b->row ? -1 : a->row > b->row;
+	return a->at < b->at ? -1 : a->at > b->at;
 }
 
 static uint64_t
@@ -334,63 +344,71 @@ many_head(struct slice key)
 	return get_be64(head);
 }
 
-struct many {
-	struct arena *keys;
-	struct buf entries; /* of struct many_entry */
-};
-
-static void
-many_collect(struct orgtx *o, struct many *m, const struct record *r, uint64_t row)
+struct record_batch *
+record_batch_new(const struct schema_set *schema, uint32_t org, uint8_t type, const struct slice *packed, size_t count)
 {
-	struct slice *entries;
-	size_t n;
+	struct record_batch *b = calloc(1, sizeof(*b));
+	struct arena *scratch = arena_new();
 
-	arena_clear(o->t->scratch);
-	entries = index_entries(o->t->scratch, o, r, &n);
-	for (size_t i = 0; i < n; i++) {
-		struct many_entry e = { many_head(entries[i]), arena_dup(m->keys, entries[i]),
-			row };
+	if (b == NULL)
+		abort();
+	*b = (struct record_batch){ .type = type, .count = count, .packed = packed, .arena = arena_new(), .entries = BUF_INIT };
+	b->records = ARENA_ARRAY(b->arena, struct record, count + 1);
+	for (size_t i = 0; i < count && !b->bad; i++) {
+		struct record *r = &b->records[i];
+		struct slice *keys;
+		size_t n;
 
-		buf_put(&m->entries, &e, sizeof(e));
+		b->bad = !record_parse(schema, packed[i], r) || r->type->code != type;
+		if (b->bad)
+			break;
+		arena_clear(scratch);
+		keys = index_entries(scratch, schema, org, r, &n);
+		for (size_t k = 0; k < n; k++) {
+			struct many_entry e = { many_head(keys[k]), arena_dup(b->arena, keys[k]), i };
+
+			buf_put(&b->entries, &e, sizeof(e));
+		}
 	}
+	if (b->entries.len > 0)
+		qsort(b->entries.p, b->entries.len / sizeof(struct many_entry), sizeof(struct many_entry), many_compare);
+	arena_free(scratch);
+	return b;
 }
 
 static void
-many_put(struct orgtx *o, struct many *m)
+batch_free(struct record_batch *b)
 {
-	struct many_entry *entries = (void *)m->entries.p;
-	size_t n = m->entries.len / sizeof(*entries);
-
-	if (n == 0)
-		return;
-	qsort(entries, n, sizeof(*entries), many_compare);
-	/* The rows are higher than all that were given before, so they go behind those of the same
-	 * key. */
-	for (size_t i = 0; i < n && o->t->rc == 0; i++)
-		index_put(o, entries[i].key, entries[i].row, MDB_APPENDDUP);
+	arena_free(b->arena);
+	buf_release(&b->entries);
+	free(b);
 }
 
 void
-record_create_many(
-	struct orgtx *o, uint8_t type, const struct slice *packed, size_t n, uint64_t *rows)
+record_batch_put(struct orgtx *o, struct record_batch *b, uint64_t *rows)
 {
-	struct many m = { arena_new(), BUF_INIT };
-	struct record r;
+	const struct many_entry *entries = (void *)b->entries.p;
+	size_t n = b->entries.len / sizeof(*entries);
 
 	assert(o->in_change);
-	for (size_t i = 0; i < n && o->t->rc == 0; i++) {
-		rows[i] = (uint64_t)type << 56 | orgtx_stat_load(o)->next_row;
-		if (!record_parse(o->t->s->schema, packed[i], &r) || r.type->code != type) {
-			(void)damaged(o);
-			break;
-		}
-		many_collect(o, &m, &r, rows[i]);
-		id_put(o, &r.id, rows[i]);
-		rec_put(o, rows[i], packed[i]);
-		count_new(o, &r, rows[i]);
-		change_note_record(o, CHANGE_CREATE, rows[i], 0, packed[i]);
+	if (b->bad)
+		(void)damaged(o);
+	for (size_t i = 0; i < b->count && o->t->rc == 0; i++) {
+		rows[i] = (uint64_t)b->type << 56 | orgtx_stat_load(o)->next_row;
+		id_put(o, &b->records[i].id, rows[i]);
+		rec_put(o, rows[i], b->packed[i]);
+		count_new(o, &b->records[i], rows[i]);
+		change_note_record(o, CHANGE_CREATE, rows[i], 0, b->packed[i]);
 	}
-	many_put(o, &m);
-	arena_free(m.keys);
-	buf_release(&m.entries);
+	/* The rows are higher than all that were given before, so they go behind those of the same
+	 * key. */
+	for (size_t i = 0; i < n && o->t->rc == 0; i++)
+		index_put(o, entries[i].key, rows[entries[i].at], MDB_APPENDDUP);
+	batch_free(b);
+}
+
+void
+record_create_many(struct orgtx *o, uint8_t type, const struct slice *packed, size_t n, uint64_t *rows)
+{
+	record_batch_put(o, record_batch_new(o->t->s->schema, o->org, type, packed, n), rows);
 }

@@ -146,7 +146,7 @@ verify_record_index(struct verify *v, const struct record *r, uint64_t row)
 	struct slice *entries;
 	size_t n;
 
-	entries = index_entries(v->arena, v->o, r, &n);
+	entries = index_entries(v->arena, v->o->t->s->schema, v->o->org, r, &n);
 	for (size_t i = 0; i < n; i++) {
 		v->index_entries++;
 		if (dups_has(v->t, TAB_IDX, entries[i], row) || v->t->rc != 0)
@@ -265,7 +265,7 @@ verify_index_entry(struct verify *v, const MDB_val *key, const MDB_val *value)
 			attr_name(v, key_attr(key->mv_data)), row);
 		return;
 	}
-	entries = index_entries(v->arena, v->o, &r, &n);
+	entries = index_entries(v->arena, v->o->t->s->schema, v->o->org, &r, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (slice_eq(entries[i], slice_val(key)))
 			return;
