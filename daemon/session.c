@@ -11,7 +11,7 @@
 enum {
 	READS_MAX = 8,      /* reads of one session before others have their turn */
 	TURN_US = 300,      /* of frames and of tasks, likewise */
-	FRAMES_A_LOOK = 16, /* frames between two looks at the clock */
+	FRAMES_A_LOOK = 16, /* frames between two looks at the clock, when none took long */
 	ROUND_US = 500,     /* of turns, before the loop goes on and answers are written */
 };
 
@@ -33,6 +33,7 @@ struct session {
 	bool answered; /* is in worker->answered */
 	bool partial;  /* waits for the rest of a frame */
 	unsigned char turns; /* as in struct conn */
+	unsigned char unlooked; /* frames since the clock was looked at */
 	int64_t deadline;    /* ms, monotonic */
 	struct buf in;       /* bytes of a frame that is not whole yet */
 	uint64_t skip;       /* bytes of a payload that is passed over */
@@ -396,7 +397,8 @@ take_frame(struct session *s, struct slice *rest, struct buf *out)
 	payload = (struct slice){ rest->p + FRAME_HEAD, head.len };
 	*rest = slice_from(*rest, FRAME_HEAD + (size_t)head.len);
 	count(&s->worker->counters.requests);
-	h->frame(s, s->data, &head, payload, out);
+	if (h->frame(s, s->data, &head, payload, out))
+		s->unlooked = FRAMES_A_LOOK - 1;
 	return true;
 }
 
@@ -417,12 +419,14 @@ may_take(const struct session *s, const struct buf *out)
 static void
 take_frames(struct session *s, struct slice *rest, struct buf *out, int64_t end_us)
 {
-	for (unsigned n = 0; may_take(s, out) && take_frame(s, rest, out); n++)
-		if (n % FRAMES_A_LOOK == FRAMES_A_LOOK - 1) {
-			worker_clock(s->worker);
-			if (s->worker->now_us >= end_us)
-				break;
-		}
+	while (may_take(s, out) && take_frame(s, rest, out)) {
+		if (++s->unlooked < FRAMES_A_LOOK)
+			continue;
+		s->unlooked = 0;
+		worker_clock(s->worker);
+		if (s->worker->now_us >= end_us)
+			break;
+	}
 }
 
 /* One read, and what it brought. False: the socket is empty, or the session is ending. */
@@ -492,7 +496,7 @@ take_input(struct session *s, struct buf *out)
 	for (unsigned reads = 0; may_take(s, out) && !s->eof && !s->link.broken; reads++) {
 		if (reads > 0 && !link_pending(&s->link))
 			break;
-		if (reads == READS_MAX || frame_waits(s)) {
+		if (reads == READS_MAX || frame_waits(s) || s->worker->now_us >= end_us) {
 			s->more = true;
 			return;
 		}

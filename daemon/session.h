@@ -76,8 +76,8 @@ void session_hold_input(struct session *s, bool hold);
 struct session_handler {
 	/* A client is there, its handshake done: *data is the handler's. */
 	void (*open)(struct session *s, void **data, void *arg);
-	/* One whole frame. Answers go to out. */
-	void (*frame)(struct session *s, void *data, const struct frame_head *head, struct slice payload,
+	/* One whole frame. Answers go to out. True: it may have taken long, and the clock is to be looked at. */
+	bool (*frame)(struct session *s, void *data, const struct frame_head *head, struct slice payload,
 		struct buf *out);
 	/* One whose payload is longer than max_payload, which is passed over; or whose head is malformed (lost), the last one. */
 	void (*refuse)(struct session *s, void *data, const struct frame_head *head, bool lost, struct buf *out);

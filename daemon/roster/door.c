@@ -18,14 +18,15 @@ enum { HELLO_MAX = 8 << 10 };
 static const struct {
 	verb_run *run;
 	enum verb_needs needs;
+	bool quick; /* some microseconds at most */
 } verbs[UINT8_MAX + 1] = {
 	[ASK_HELLO] = { hello_run, NEEDS_NOBODY },
-	[ASK_PING] = { ping_run, NEEDS_HELLO },
-	[ASK_CANCEL] = { cancel_run, NEEDS_HELLO },
+	[ASK_PING] = { ping_run, NEEDS_HELLO, true },
+	[ASK_CANCEL] = { cancel_run, NEEDS_HELLO, true },
 	[ASK_STATS] = { stats_run, NEEDS_HELLO },
-	[ASK_CHECK] = { check_run, NEEDS_ORG },
+	[ASK_CHECK] = { check_run, NEEDS_ORG, true },
 	[ASK_CHECK_BATCH] = { batch_run, NEEDS_ORG },
-	[ASK_IS_MEMBER] = { is_member_run, NEEDS_ORG },
+	[ASK_IS_MEMBER] = { is_member_run, NEEDS_ORG, true },
 	[ASK_IS_MEMBER_BATCH] = { batch_run, NEEDS_ORG },
 	[ASK_WATCH] = { watch_run, NEEDS_ORG },
 	[ASK_GROUPS_OF] = { groups_of_run, NEEDS_ORG },
@@ -164,7 +165,7 @@ message_run(struct message *m, const struct frame_head *head, struct err *err)
 	return verbs[head->type].run(m, err);
 }
 
-static void
+static bool
 on_frame(struct session *s, void *data, const struct frame_head *head, struct slice payload, struct buf *out)
 {
 	struct err err = ERR_INIT;
@@ -177,6 +178,7 @@ on_frame(struct session *s, void *data, const struct frame_head *head, struct sl
 		answer_error(&m, rc, &err);
 	if (arena_used(m.worker->arena) > 0)
 		arena_clear(m.worker->arena);
+	return !verbs[head->type].quick;
 }
 
 static void
