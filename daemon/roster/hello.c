@@ -80,6 +80,16 @@ answer_hello(struct message *m, enum caller_kind kind)
 	answer_end(m, began, FRAME_LAST);
 }
 
+/* A question says more; who never asks one is not among the strangers, though, whose handshakes and hellos share one lane. */
+static void
+take_lane(struct message *m)
+{
+	struct org org;
+
+	if (m->peer->org[0] != '\0' && org_by_key(m->worker->reader, slice_of(m->peer->org), &org))
+		session_set_lane(m->session, org.no);
+}
+
 /* One that fails leaves nobody, whoever was there before. */
 enum rc
 hello_run(struct message *m, struct err *err)
@@ -97,6 +107,7 @@ hello_run(struct message *m, struct err *err)
 	m->peer->welcome = true;
 	m->peer->failures = 0;
 	session_welcome(m->session);
+	take_lane(m);
 	log_event(LOG_DEBUG, "hello", LOG_STR("peer", session_peer(m->session)),
 		LOG_STR("actor", caller_kind_name(kind)), LOG_STR("org", m->peer->org),
 		LOG_SLICE("client", slice_clip(client, CLIENT_MAX)));

@@ -391,6 +391,13 @@ class Load(Door):
                 self.beside_floods(noisy, "is-member", lambda: wire.is_member(user, group), "is-member-batch",
                                    {"group": "nobody has this name", "item": items}, pipelined, 3, 200)
 
+    def test_one_org_floods_with_what_is_about_no_org(self):
+        """Who comes anew does not wait for all of that either: hello says whose turns a session's are."""
+        noisy, calm = self.org(), self.org()
+        new = [Wire(self.daemon, hello=False) for _ in range(200)]
+        self.beside_floods(noisy, "hello", lambda: new.pop().call("hello", version=1, token=calm.token), "hello",
+                           {"version": 1, "token": noisy.token}, 600, 8, 200)
+
 
 class Time(Door):
     config = {"limits.head_timeout": 1, "limits.body_timeout": 1, "limits.idle_timeout": 2, "limits.write_timeout": 1}
