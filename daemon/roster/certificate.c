@@ -108,8 +108,31 @@ token_of_org(struct message *m, struct token *out, struct err *err)
 
 /* ---- Of the configured authority ---- */
 
+static int64_t
+ticks_of(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) * SECOND : 0;
+}
+
+/* When the first certificate of a chain ends, and with it all that was built on it. */
+static int64_t
+end_of(const STACK_OF(X509) *chain)
+{
+	int64_t end = INT64_MAX;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		int64_t one = ticks_of(X509_get0_notAfter(sk_X509_value(chain, i)));
+
+		if (one < end)
+			end = one;
+	}
+	return end;
+}
+
 static enum rc
-verify(X509 *x, X509_STORE *store, struct err *err)
+verify(X509 *x, X509_STORE *store, int64_t *until, struct err *err)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	enum rc rc;
@@ -121,6 +144,8 @@ verify(X509 *x, X509_STORE *store, struct err *err)
 		rc = refused(err, X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
 	else
 		rc = RC_OK;
+	if (rc == RC_OK)
+		*until = end_of(X509_STORE_CTX_get0_chain(ctx));
 	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();
 	return rc;
@@ -143,14 +168,6 @@ service_labelled(struct txn *t, struct slice label, struct token *out)
 	return found == 1;
 }
 
-static int64_t
-ticks_of(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) * SECOND : 0;
-}
-
 static enum rc
 token_of_authority(struct message *m, X509 *x, struct token *out, struct err *err)
 {
@@ -160,13 +177,12 @@ token_of_authority(struct message *m, X509 *x, struct token *out, struct err *er
 
 	if (m->roster->authority == NULL)
 		return refused(err, "no organisation has issued it, and no other authority is configured");
-	if ((rc = verify(x, m->roster->authority, err)) != RC_OK)
+	if ((rc = verify(x, m->roster->authority, &m->peer->certificate.until, err)) != RC_OK)
 		return rc;
 	len = X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, name, sizeof(name));
 	if (len <= 0 || !service_labelled(m->worker->reader, (struct slice){ name, (size_t)len }, out))
 		return refused(err, "its common name is not the label of one service token");
 	m->peer->certificate.service = true;
-	m->peer->certificate.until = ticks_of(X509_get0_notAfter(x));
 	memcpy(m->peer->certificate.token, out->hash, TOKEN_HASH);
 	return RC_OK;
 }

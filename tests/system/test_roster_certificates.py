@@ -27,17 +27,20 @@ def authority(name):
 
 
 def signed(by, common_name, *extensions, seconds=86400):
-    """(certificate, key) for a common name."""
-    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", FOLDER / "client.key",
+    """(certificate, key) for a common name; by None: an authority's own."""
+    files = FOLDER / f"{'client' if by else common_name}.pem", FOLDER / f"{'client' if by else common_name}.key"
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", files[1],
             "-out", FOLDER / "client.csr", "-subj", f"/CN={common_name}")
-    (FOLDER / "client.ext").write_text("\n".join(["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth", *extensions]))
+    kind = ["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth"] if by else ["basicConstraints=critical,CA:TRUE"]
+    (FOLDER / "client.ext").write_text("\n".join([*kind, *extensions]))
     (FOLDER / "index.txt").write_text("")
     (FOLDER / "ca.conf").write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={FOLDER}/index.txt\nnew_certs_dir={FOLDER}\nrand_serial=yes\n"
                                     "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
     ends = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
-    openssl("ca", "-batch", "-notext", "-config", FOLDER / "ca.conf", "-in", FOLDER / "client.csr", "-cert", FOLDER / f"{by}.pem",
-            "-keyfile", FOLDER / f"{by}.key", "-enddate", ends, "-extfile", FOLDER / "client.ext", "-out", FOLDER / "client.pem")
-    return FOLDER / "client.pem", FOLDER / "client.key"
+    issuer = ["-cert", FOLDER / f"{by}.pem", "-keyfile", FOLDER / f"{by}.key"] if by else ["-selfsign", "-keyfile", files[1]]
+    openssl("ca", "-batch", "-notext", "-config", FOLDER / "ca.conf", "-in", FOLDER / "client.csr", *issuer,
+            "-enddate", ends, "-extfile", FOLDER / "client.ext", "-out", files[0])
+    return files
 
 
 TRUSTED, STRANGE = authority("trusted"), authority("strange")
@@ -167,6 +170,29 @@ class Certificates(SystemTest):
         time.sleep(5.5)
         self.refused("not valid any more", lambda: wire.is_member(self.ada, self.crew))
         self.refused("expired", lambda: self.wire(signed("trusted", "brief", seconds=-1)))
+
+
+class AuthorityThatEnds(SystemTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.ends = time.time() + 8
+        cls.config = {"tls.client_authority": str(signed(None, "brief-authority", seconds=8)[0])}
+        super().setUpClass()
+
+    def test_its_end_ends_what_it_opened(self):
+        """However long the client's own certificate would be good."""
+        org = self.org()
+        user, group = org.user("u")["id"], org.group("g")["id"]
+        self.daemon.ctl("token", "create", "--service", "--orgs", org.key, "--permissions", "team.view", "--label", "lasting")
+        chain = signed("brief-authority", "lasting")
+        wire = Wire(self.daemon, org=org.key, chain=chain)
+        self.addCleanup(wire.close)
+        self.assertEqual(wire.is_member(user, group), "not_member")
+        time.sleep(max(0, self.ends + 1.5 - time.time()))
+        for call in (lambda: Wire(self.daemon, chain=chain), lambda: wire.is_member(user, group)):
+            with self.assertRaises(Failure) as caught:
+                call()
+            self.assertEqual(caught.exception.error, "UNAUTHORIZED")
 
 
 if __name__ == "__main__":
