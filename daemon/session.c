@@ -538,8 +538,6 @@ flush(struct session *s, struct slice answers)
 {
 	size_t sent;
 
-	if (answers.len == 0)
-		return;
 	(void)link_write(&s->link, answers.p, answers.len, &sent);
 	note_sent(s, sent);
 	if (!s->link.broken && sent < answers.len) {
@@ -556,10 +554,10 @@ hand_shake(struct session *s)
 {
 	enum link_io r = link_handshake(&s->link);
 
-	if (r == LINK_WANT_WRITE)
-		worker_want(&s->wr, &s->wr_on, true);
-	if (r != LINK_OK)
+	if (r != LINK_OK) {
+		worker_want(&s->wr, &s->wr_on, r == LINK_WANT_WRITE);
 		return false;
+	}
 	if (!s->open)
 		handler_of(s)->open(s, &s->data, handler_of(s)->arg);
 	s->open = true;
@@ -601,7 +599,8 @@ end_turn(struct session *s)
 {
 	struct buf *answers = &s->worker->answers;
 
-	flush(s, (struct slice){ answers->p + s->answers_at, s->answers_len });
+	if (s->answers_len > 0)
+		flush(s, (struct slice){ answers->p + s->answers_at, s->answers_len });
 	s->answers_len = 0;
 	s->more = s->more || (s->behind && may_take(s, answers));
 	settle(s);

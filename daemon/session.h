@@ -1,10 +1,9 @@
 /* The binary door's connections: frames in, bytes out, on the worker's event loop.
  *
  * A session knows TLS, the heads of frames (protocol/frame.h), back-pressure and time; what frames mean is its handler's
- * business. All frames that one read brought are handled in a row and answered by one write. Sessions take turns by the
- * org that they said hello for, or asked about last (daemon/fair.h), so that no number of busy connections of one keeps another's waiting for more than a turn
- * or two. A client that does not take its answers
- * is not read from, and its long answers wait: a session holds at most SESSION_HIGH bytes and one piece of an answer, one
+ * business. All frames that one read brought are handled in a row and answered by one write. Sessions take turns by the org
+ * that they said hello for, or asked about last (daemon/fair.h), so that no number of busy connections of one keeps
+ * another's waiting for more than a turn or two. A client that does not take its answers is not read from, and its long answers wait: a session holds at most SESSION_HIGH bytes and one piece of an answer, one
  * frame of input, and of what is under way SESSION_TASK_BYTES of requests and one frame, and some parts of answers.
  *
  * Memory: a session at rest costs about 14 KiB (its OpenSSL state). Everything here runs on the worker's thread, but

@@ -166,34 +166,43 @@ worker_index(const struct worker *w)
 	return w->index;
 }
 
+/* What was posted becomes what is run; when that is nothing, the next post wakes the worker again. */
+static void
+take_posts(struct worker *w)
+{
+	struct posts batch;
+	eventfd_t ignored;
+
+	pthread_mutex_lock(&w->lock);
+	batch = w->posted;
+	w->posted = w->running;
+	w->posted.n = 0;
+	if (batch.n == 0)
+		(void)eventfd_read(w->wake_fd, &ignored);
+	pthread_mutex_unlock(&w->lock);
+	w->running = batch;
+	w->running_at = 0;
+}
+
 /* A commit posts the answers of all its writes at once, and each answered client sends its next request. Taken few at a
- * time, with the sockets looked at in between, they do not stand in front of everybody who reads. */
+ * time, with the sockets looked at in between (the descriptor stays readable until all are taken), they do not stand in front of
+ * everybody who reads. */
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
-	struct posts batch;
-	eventfd_t ignored;
 
-	(void)what;
+	(void)fd, (void)what;
 	worker_clock(w);
-	if (w->running_at == w->running.n) {
-		(void)eventfd_read(fd, &ignored);
-		pthread_mutex_lock(&w->lock);
-		batch = w->posted;
-		w->posted = w->running;
-		w->posted.n = 0;
-		pthread_mutex_unlock(&w->lock);
-		w->running = batch;
-		w->running_at = 0;
-	}
+	if (w->running_at == w->running.n)
+		take_posts(w);
 	for (int i = 0; i < POSTS_A_TURN && w->running_at < w->running.n; i++) {
 		const struct post *p = &w->running.items[w->running_at++];
 
 		p->fn(p->arg);
 	}
-	if (w->running_at < w->running.n)
-		event_active(&w->wake, EV_READ, 0);
+	if (w->running_at == w->running.n)
+		take_posts(w);
 }
 
 /* --- sessions --- */

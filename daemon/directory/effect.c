@@ -159,6 +159,7 @@ read_times(struct turn *x)
 		if (e->times && record_get(x->o, row, &r))
 			note_times(e, row, &r);
 		e->times_after = row;
+		e->heap_limit = HEAP_LEAST + 2 * e->heap_count;
 	}
 	return !e->times;
 }
@@ -296,6 +297,7 @@ begin_anew(struct turn *x)
 	concern_all(e);
 	e->times = e->q.kind == EFFECT_PERMISSION;
 	e->times_after = 0;
+	e->heap_count = 0; /* all of them are read again */
 	e->read = orgtx_stat(x->o)->revision;
 	e->read_at = 0;
 	told_lose(e);

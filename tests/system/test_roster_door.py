@@ -389,14 +389,14 @@ class Load(Door):
         for items, pipelined in (([{"subject": f"nobody-{n}"} for n in range(5000)], 1), ([{"subject": "x"}] * 420, 200)):
             with self.subTest(len(items)):
                 self.beside_floods(noisy, "is-member", lambda: wire.is_member(user, group), "is-member-batch",
-                                   {"group": "nobody has this name", "item": items}, pipelined, 3, 200)
+                                   {"group": "nobody has this name", "item": items}, pipelined, 5, 200)
 
     def test_one_org_floods_with_what_is_about_no_org(self):
         """Who comes anew does not wait for all of that either: hello says whose turns a session's are."""
         noisy, calm = self.org(), self.org()
         new = [Wire(self.daemon, hello=False) for _ in range(200)]
         self.beside_floods(noisy, "hello", lambda: new.pop().call("hello", version=1, token=calm.token), "hello",
-                           {"version": 1, "token": noisy.token}, 600, 8, 200)
+                           {"version": 1, "token": noisy.token}, 600, 10, 200)
 
 
 class Time(Door):
