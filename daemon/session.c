@@ -341,8 +341,6 @@ session_free(struct session *s)
 
 	if (s->answered)
 		forget_answers(s);
-	if (s->waits_turn)
-		fair_remove(&w->turns, &s->turn);
 	for (t = s->tasks; t != NULL; t = next) {
 		next = t->next;
 		task_release(t);
@@ -350,6 +348,8 @@ session_free(struct session *s)
 	if (s->open)
 		handler_of(s)->close(s->data);
 	/* Behind these, which may have asked for one more turn. */
+	if (s->waits_turn)
+		fair_remove(&w->turns, &s->turn);
 	(void)event_del(&s->rd);
 	(void)event_del(&s->wr);
 	link_close(&s->link);
