@@ -54,7 +54,7 @@ read_value(struct reader *r, unsigned kind, uint64_t *number, struct slice *byte
 enum outcome { READ_OK, READ_MALFORMED, READ_UNKNOWN, READ_WRONG_KIND, READ_TWICE };
 
 static enum outcome
-read_all(const field_table table, struct slice payload, bool strict, struct fields *out, unsigned *number)
+read_all(const field_table table, struct slice payload, bool strict, uint64_t lists, struct fields *out, unsigned *number)
 {
 	struct reader r = reader_of(payload);
 
@@ -75,7 +75,7 @@ read_all(const field_table table, struct slice payload, bool strict, struct fiel
 			continue;
 		}
 		if (fields_has(out, *number)) {
-			if (!table[*number].list)
+			if (!table[*number].list || (lists >> *number & 1) == 0)
 				return READ_TWICE;
 			continue;
 		}
@@ -89,11 +89,11 @@ read_all(const field_table table, struct slice payload, bool strict, struct fiel
 }
 
 enum rc
-fields_read(const field_table table, struct slice payload, struct fields *out, struct err *err)
+fields_read(const field_table table, struct slice payload, uint64_t lists, struct fields *out, struct err *err)
 {
 	unsigned number = 0;
 
-	switch (read_all(table, payload, true, out, &number)) {
+	switch (read_all(table, payload, true, lists, out, &number)) {
 	case READ_OK:
 		return RC_OK;
 	case READ_MALFORMED:
@@ -103,7 +103,7 @@ fields_read(const field_table table, struct slice payload, struct fields *out, s
 	case READ_WRONG_KIND:
 		return fail(err, RC_BAD_REQUEST, table[number].name, "is of another kind");
 	case READ_TWICE:
-		return fail(err, RC_BAD_REQUEST, table[number].name, "is there twice");
+		return fail(err, RC_INVALID_VALUE, table[number].name, "is there twice");
 	}
 	return RC_OK;
 }
@@ -113,7 +113,7 @@ fields_read_answer(const field_table table, struct slice payload, struct fields 
 {
 	unsigned number = 0;
 
-	return read_all(table, payload, false, out, &number) == READ_OK;
+	return read_all(table, payload, false, UINT64_MAX, out, &number) == READ_OK;
 }
 
 bool

@@ -18,7 +18,7 @@ enum { FIELD_NUMBERS = 64, FIELD_OPTIONAL = 48 /* unknown ones from here on are 
 struct field_row {
 	const char *name;
 	enum field_kind kind;
-	bool list;
+	bool list; /* in some requests, or in answers */
 };
 
 /* By number. name NULL: there is none. */
@@ -32,9 +32,10 @@ struct fields {
 	} at[FIELD_NUMBERS];        /* of a list: the first one */
 };
 
-/* Of a request: BAD_REQUEST names the field that is unknown (below FIELD_OPTIONAL), of another kind or there twice; err->path
- * is "" when the payload is malformed. */
-enum rc fields_read(const field_table table, struct slice payload, struct fields *out, struct err *err)
+/* Of a request, in which those lists of the table whose bit is set in `lists` may come more than once: BAD_REQUEST names the
+ * field that is unknown (below FIELD_OPTIONAL) or of another kind, INVALID_VALUE one that is there twice; err->path is "" when
+ * the payload is malformed. */
+enum rc fields_read(const field_table table, struct slice payload, uint64_t lists, struct fields *out, struct err *err)
 	MUSTCHECK;
 /* The same for an answer, whose unknown fields are all passed over; false: it is malformed. */
 bool fields_read_answer(const field_table table, struct slice payload, struct fields *out);

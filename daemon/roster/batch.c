@@ -26,7 +26,7 @@ ask_item(struct message *m, ask_fn *ask, struct check *k, struct slice item)
 	struct err err;
 	enum rc rc;
 
-	if (message_fields(item, &own, &err) != RC_OK || fields_has(&own, IN_ITEM))
+	if (message_fields(item, 0, &own, &err) != RC_OK || fields_has(&own, IN_ITEM))
 		return CODE_MALFORMED;
 	rc = ask(m, k, &q, &code, &err);
 	return rc == RC_OK ? code : rc == RC_INVALID_VALUE || rc == RC_TOO_LARGE ? CODE_MALFORMED : CODE_ERROR;

@@ -15,20 +15,23 @@ enum { HELLO_MAX = 8 << 10 };
 
 /* ---- The verbs ---- */
 
+#define BIT(n) (UINT64_C(1) << (n))
+
 static const struct {
 	verb_run *run;
 	enum verb_needs needs;
 	bool quick; /* some microseconds at most */
+	uint64_t lists; /* fields that it takes more than once */
 } verbs[UINT8_MAX + 1] = {
 	[ASK_HELLO] = { hello_run, NEEDS_NOBODY },
 	[ASK_PING] = { ping_run, NEEDS_HELLO, true },
 	[ASK_CANCEL] = { cancel_run, NEEDS_HELLO, true },
 	[ASK_STATS] = { stats_run, NEEDS_HELLO },
 	[ASK_CHECK] = { check_run, NEEDS_ORG, true },
-	[ASK_CHECK_BATCH] = { batch_run, NEEDS_ORG },
+	[ASK_CHECK_BATCH] = { batch_run, NEEDS_ORG, .lists = BIT(IN_ITEM) },
 	[ASK_IS_MEMBER] = { is_member_run, NEEDS_ORG, true },
-	[ASK_IS_MEMBER_BATCH] = { batch_run, NEEDS_ORG },
-	[ASK_WATCH] = { watch_run, NEEDS_ORG },
+	[ASK_IS_MEMBER_BATCH] = { batch_run, NEEDS_ORG, .lists = BIT(IN_ITEM) },
+	[ASK_WATCH] = { watch_run, NEEDS_ORG, .lists = BIT(IN_GROUP_ID) },
 	[ASK_GROUPS_OF] = { groups_of_run, NEEDS_ORG },
 	[ASK_MEMBERS_OF] = { members_of_run, NEEDS_ORG },
 	[ASK_PERMISSIONS_OF] = { permissions_of_run, NEEDS_ORG },
@@ -78,7 +81,6 @@ answer_error(struct message *m, enum rc rc, const struct err *err)
 
 /* ---- One message ---- */
 
-#define BIT(n) (UINT64_C(1) << (n))
 #define X(number, name, text, kind, list) | (FIELD_##kind == FIELD_BYTES ? BIT(number) : 0)
 /* A resource is looked at where its JSON is read. */
 static const uint64_t texts =
@@ -102,9 +104,9 @@ is_text(struct slice s)
 
 /* Texts go into names that are compared, into logs and back into answers: all behind this door take them for UTF-8. */
 enum rc
-message_fields(struct slice payload, struct fields *out, struct err *err)
+message_fields(struct slice payload, uint64_t lists, struct fields *out, struct err *err)
 {
-	enum rc rc = fields_read(roster_request_fields, payload, out, err);
+	enum rc rc = fields_read(roster_request_fields, payload, lists, out, err);
 
 	for (uint64_t left = rc == RC_OK ? out->present & texts : 0; left != 0; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
@@ -147,7 +149,7 @@ message_read_head(struct message *m, const struct frame_head *head, struct err *
 		return fail(err, RC_BAD_REQUEST, "", "a request is one frame with the flag \"last\" alone");
 	if (session_task_find(m->session, head->id) != NULL)
 		return fail(err, RC_BAD_REQUEST, "", "a request with the id %u is under way", head->id);
-	return message_fields(m->payload, &m->in, err);
+	return message_fields(m->payload, verbs[head->type].lists, &m->in, err);
 }
 
 static enum rc
@@ -260,7 +262,7 @@ task_new(struct message *m, size_t size, enum task_state (*produce)(struct sessi
 	t->message = *m;
 	t->message.arena = a;
 	t->message.payload = arena_dup(a, m->payload);
-	if (fields_read(roster_request_fields, t->message.payload, in, &ignored) != RC_OK)
+	if (fields_read(roster_request_fields, t->message.payload, verbs[m->type].lists, in, &ignored) != RC_OK)
 		abort(); /* it was well a moment ago */
 	if (m->caller != NULL) { /* another hello may mean another org */
 		t->org = m->caller->org;

@@ -130,7 +130,7 @@ enum rc peer_check(struct message *m, struct slice org_key, struct caller *out, 
 enum rc peer_still(struct message *m, enum caller_kind *kind, struct err *err) MUSTCHECK;
 
 /* The fields of a request, or of an item: as fields_read(), and texts must be UTF-8. */
-enum rc message_fields(struct slice payload, struct fields *out, struct err *err) MUSTCHECK;
+enum rc message_fields(struct slice payload, uint64_t lists, struct fields *out, struct err *err) MUSTCHECK;
 /* Opens the worker's reader, which the session's turn closes. */
 enum rc message_read(struct message *m, struct err *err) MUSTCHECK;
 /* The org that the request names, and whether the caller may enter it; then whether it is at the revision that is asked for. Opens the

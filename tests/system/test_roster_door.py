@@ -114,7 +114,7 @@ class Frames(Door):
         self.assertEqual(self.refused(frame("ping", flags=0, id=6), "BAD_REQUEST", has="last"), 6)
         self.refused(frame("ping", flags=ERROR | LAST), "BAD_REQUEST")
         self.refused(frame("ping", bytes([47, 1])), "BAD_REQUEST", has="47")
-        self.refused(frame("ping", ping + ping), "BAD_REQUEST", "data")
+        self.refused(frame("ping", ping + ping), "INVALID_VALUE", "data", "twice")
         self.refused(frame("ping", bytes([39, 1])), "BAD_REQUEST", "data")
         for bad in (b"\x67", b"\x67\x05abc", b"\x67\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", bytes([2]) + b"\x80" * 10 + b"\x01",
                     bytes([2, 128, 0]), bytes([192 + 3]), bytes([128 + 3]) + b"x" * 15, bytes([2]) + b"\xff" * 9 + b"\x02"):
@@ -181,6 +181,20 @@ class Questions(Door):
         self.assertEqual(len({part["revision"] for part in parts}), 1)
         self.fails("TOO_MANY", lambda: wire.call("is-member-batch", group_id=group, item=[{"subject_id": NOWHERE}] * 10001), "item")
         self.assertEqual(wire.call("check-batch", permission="member.view")["answers"], b"")
+
+    def test_lists_are_lists_where_they_mean_something(self):
+        """The second value of a field is refused, not left out, by all but the verbs that take it as a list."""
+        org = self.org()
+        wire = self.wire(org, service(self.daemon, org.key, "org.check,org.watch,team.view"))
+        ada, groups = org.user("ada")["id"], [org.group(name)["id"] for name in ("g", "h")]
+        for type in ("is-member", "is-member-batch", "members-of", "check", "ping", "get"):
+            self.fails("INVALID_VALUE", lambda: wire.call(type, subject_id=ada, group_id=groups), "group-id", "twice")
+        for type in ("is-member", "check", "watch", "sync-begin"):
+            self.fails("INVALID_VALUE", lambda: wire.call(type, subject_id=ada, item=[{}, {}]), "item", "twice")
+        answer = wire.call("is-member-batch", group_id=groups[0], item=[
+            {"subject_id": ada}, {"subject_id": ada, "group_id": groups}, {"subject_id": ada, "group_id": groups[1:]}])
+        self.assertEqual([CODES[code] for code in answer["answers"]], ["not_member", "malformed", "not_member"])
+        self.assertTrue(wire.first_part("watch", view=1, group_id=groups)["snapshot"])
 
     def test_names_and_places(self):
         """Every way to name a subject, a group and a scope, and what is asked for by it."""
