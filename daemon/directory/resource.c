@@ -82,16 +82,13 @@ check_unique(const struct directory *d, struct orgtx *o, const struct writer *w,
 		if (n->kind != NODE_VALUE || !must_be_unique(d, n->attr, w->dialect))
 			continue;
 		if (!index_key_of(a, n->attr, w->actor.connection, n, false, &key))
-			return fail(err, RC_INVALID_VALUE, "", "%.*s can't hold this value",
-				SLICE_ARG(n->attr->name));
+			return fail(err, RC_INVALID_VALUE, arena_dup(a, n->attr->name).p, "can't hold this value");
 		found = index_list(o, n->attr->id, type->code, key, 0, rows, 2);
 		for (size_t i = 0; i < found; i++)
 			if (rows[i] != self)
-				return fail(err, RC_UNIQUENESS, "",
-					"%.*s \"%.*s\" is taken by another %.*s of this organization",
-					SLICE_ARG(n->attr->name),
-					(int)(n->text.len < 150 ? n->text.len : 150), n->text.p,
-					SLICE_ARG(type->name));
+				return fail(err, RC_UNIQUENESS, arena_dup(a, n->attr->name).p,
+					"\"%.*s\" is taken by another %.*s of this organization",
+					SLICE_ARG(slice_clip(n->text, 150)), SLICE_ARG(type->name));
 	}
 	return RC_OK;
 }

@@ -335,6 +335,9 @@ class Records(SystemTest):
             if reply.json.get("scimType"):
                 self.assertEqual(caught.exception.error.replace("_", "").lower(), reply.json["scimType"].lower(), body)
             self.assertIn(caught.exception.message, reply.json["detail"], body)
+        taken = json.dumps({"schemas": [USER], "userName": "U00001@example.com"})
+        failure = self.refused_with(409, "UNIQUENESS", "userName", "put", type="User", resource=taken)
+        self.assertEqual(self.one.post("/Users", json.loads(taken)).json["detail"], f"userName: {failure.message}")
         for raw in ("", "{", "{}x", '{"userName": "a", "userName": "b"}', "\xff", "[" * 5000):
             with self.assertRaises(Failure) as caught:
                 self.put(type="User", resource=raw.encode("latin-1"))
