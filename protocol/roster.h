@@ -140,7 +140,6 @@ const char *roster_type_name(uint8_t type);
 	X(28, HEARTBEAT, "heartbeat", NUMBER, false) \
 	X(29, SERVER, "server", BYTES, false) \
 	X(30, ACTOR, "actor", BYTES, false) \
-	X(31, CLIENT, "client", BYTES, false) \
 	X(32, STATUS, "status", NUMBER, false) \
 	X(33, ERROR, "error", BYTES, false) \
 	X(34, MESSAGE, "message", BYTES, false) \

@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import re
 import ssl
 import time
 import unittest
@@ -25,6 +26,15 @@ class TestDocument(ScriptedTest):
         for name, table in (("requests", numbers.REQUEST), ("answers", numbers.ANSWER)):
             self.assertEqual(wanted[name], {it.name: (it.number, it.kind, it.many) for it in table.fields})
             self.assertGreater(len(wanted[name]), 40)
+
+    def test_every_field_is_described_and_means_something(self):
+        text = document.TEXT.split("\n## Numbers\n")[0]
+        daemon = "".join(file.read_text() for file in (document.ROOT / "daemon/roster").glob("*.c"))
+        for table, prefix in (("requests", "IN_"), ("answers", "OUT_")):
+            for name in document.numbers()[table]:
+                with self.subTest(f"{name} of {table}"):
+                    self.assertIn(f"`{name}`", text)
+                    self.assertTrue(re.search(rf"\b{prefix}{name.upper().replace('-', '_')}\b", daemon))
 
     def test_examples(self):
         examples = document.examples()

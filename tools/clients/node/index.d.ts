@@ -161,7 +161,6 @@ export interface Hello {
 	heartbeat?: number;
 	actor?: string;
 	org?: string;
-	client?: string;
 }
 
 export type SyncRecord = object | string | Uint8Array;

@@ -34,7 +34,7 @@ const ANSWER_TABLE = {
 	'direct': [17, 'number'], 'permission': [18, 'text'], 'org': [19, 'text'], 'resource': [20, 'text'],
 	'type': [21, 'text'], 'cursor': [22, 'raw'], 'version': [23, 'number'], 'created': [24, 'number'],
 	'max-payload': [25, 'number'], 'max-requests': [26, 'number'], 'max-items': [27, 'number'],
-	'heartbeat': [28, 'number'], 'server': [29, 'text'], 'actor': [30, 'text'], 'client': [31, 'text'],
+	'heartbeat': [28, 'number'], 'server': [29, 'text'], 'actor': [30, 'text'],
 	'status': [32, 'number'], 'error': [33, 'text'], 'message': [34, 'text'], 'field': [35, 'text'],
 	'retry-after': [36, 'number'], 'sync': [37, 'number'], 'action': [38, 'number'], 'count': [39, 'number'],
 	'data': [40, 'raw'], 'time': [41, 'number'], 'event': [42, 'number'], 'group-id': [43, 'id'],

@@ -129,7 +129,6 @@ ANSWER = Table(0, """
     28 heartbeat n
     29 server b
     30 actor b
-    31 client b
     32 status n
     33 error b
     34 message b
