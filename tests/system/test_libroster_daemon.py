@@ -4,8 +4,11 @@ restarts."""
 
 import json
 import os
+import queue
 import random
+import signal
 import subprocess
+import threading
 
 from harness import PATCH, SANITIZER, Api, SystemTest, certificate, find_member, main
 from roster_script import OUT, Driver
@@ -314,6 +317,78 @@ class Verbs(WithDaemon):
         finally:
             process.kill()
             process.communicate()
+
+    def watching(self, org, *options, **more):
+        """A watch on the command line, and a function that waits for so many more lines of it: (what, who, where) each."""
+        process = subprocess.Popen([self.daemon.rosterctl, "--json", "watch", org.key, *options], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=self.way(**more))
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        lines = queue.Queue()
+        threading.Thread(target=lambda: [lines.put(json.loads(line)) for line in process.stdout], daemon=True).start()
+
+        def seen(count):
+            events = [lines.get(timeout=30) for _ in range(count)]
+            for event in events:
+                self.assertTrue(event["revision"] > 0 and event["time"] > 0, event)
+            return {(event["event"], event["id"], event.get("group")) for event in events}
+
+        def ends(code, error=None):
+            """With that exit code, and when something went wrong a line about it, for programs and for people."""
+            self.assertEqual(process.wait(30), code)
+            said = process.stderr.read()
+            self.assertFalse(SANITIZER.search(said), said)
+            last = lines.get(timeout=30) if error else {}
+            self.assertEqual(last.get("error"), error)
+            self.assertEqual(said, f"rosterctl: {last['detail']}\n" if error else "")
+            self.assertTrue(lines.empty())
+        return process, seen, ends
+
+    def test_watch_memberships(self):
+        org, ada, bob, crew = self.org_of_three()
+        fleet = org.find("/Groups", 'displayName eq "Fleet"').ids[0]
+        token = find_member(self.daemon.ctl("token", "create", "--service", "--label", org.key, "--orgs", org.key,
+                                            "--permissions", "org.watch"), ("token",))
+        _, seen, ends = self.watching(org, "--memberships", ROSTER_TOKEN=token)
+        self.assertEqual(seen(3), {("gained", ada, crew), ("gained", ada, fleet), ("gained", bob, fleet)})
+        self.ok(org.patch(f"/Groups/{crew}", {"op": "add", "path": "members", "value": [{"value": bob}]}))
+        self.assertEqual(seen(1), {("gained", bob, crew)})
+        self.ok(org.patch(f"/Groups/{crew}", {"op": "remove", "path": f'members[value eq "{ada}"]'}))
+        self.assertEqual(seen(2), {("lost", ada, crew), ("lost", ada, fleet)})
+        # From a revision on, only what came after it.
+        revision = self.json("check", org.key, "ada", "org.rename", code=4)["revision"]
+        later, seen_later, ends_later = self.watching(org, "--memberships", "--from", str(revision))
+        self.ok(org.delete(f"/Groups/{fleet}"), 204)
+        self.assertEqual(seen(1), {("lost", bob, fleet)})
+        self.assertEqual(seen_later(1), {("lost", bob, fleet)})
+        later.send_signal(signal.SIGTERM)
+        ends_later(-signal.SIGTERM)
+        # It ends with the right to it, and says why.
+        (number,) = [item["number"] for item in self.daemon.ctl("token", "list", "platform") if item["label"] == org.key]
+        self.daemon.ctl("token", "revoke", "platform", str(number))
+        ends(1, "UNAUTHORIZED")
+
+    def test_watch_a_permission(self):
+        org, ada, bob, crew = self.org_of_three()
+        works = self.ok(org.post("/Workspaces", {"schemas": [OURS + "Workspace"], "displayName": "Works"}), 201)["id"]
+
+        def assign(principal):
+            return self.ok(org.post("/Assignments", {"schemas": [OURS + "Assignment"], "principal": {"value": principal},
+                                                     "role": "workspace/editor", "scope": {"value": works}}), 201)["id"]
+        assign(bob)
+        _, seen, _ = self.watching(org, "--permission", "content.edit", "--scope", "Works")
+        whole, seen_whole, ends_whole = self.watching(org, "--permission", "org.rename")
+        self.assertEqual(seen(1), {("gained", bob, None)})
+        team = assign(crew)
+        self.assertEqual(seen(1), {("gained", ada, None)})
+        self.ok(org.delete(f"/Assignments/{team}"), 204)
+        self.assertEqual(seen(1), {("lost", ada, None)})
+        self.ok(org.post("/Assignments", {"schemas": [OURS + "Assignment"], "principal": {"value": ada}, "role": "org/admin"}), 201)
+        self.assertEqual((seen(1), seen_whole(1)), ({("gained", ada, None)},) * 2)
+        whole.send_signal(signal.SIGINT)
+        ends_whole(-signal.SIGINT)
+        self.ok(org.delete(f"/Workspaces/{works}"), 204)
+        self.assertEqual(seen(2), {("lost", ada, None), ("lost", bob, None)})  # nobody has it where there is nothing
 
 
 if __name__ == "__main__":

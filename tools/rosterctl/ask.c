@@ -19,6 +19,7 @@ struct asking {
 	struct roster_request q;
 	struct roster_error error;
 	bool json, how; /* how: of groups-of, which tells what is direct */
+	bool lines;     /* of watch: an object is one line, an error too */
 	json_t *rows;
 };
 
@@ -69,6 +70,13 @@ read_token(const json_t *request, char out[TOKEN_ROOM])
 	return ok;
 }
 
+static void
+dump(const json_t *value, size_t flags)
+{
+	(void)json_dumpf(value, stdout, flags);
+	(void)putchar('\n');
+}
+
 static enum exit_code
 failed(const struct asking *a)
 {
@@ -76,8 +84,7 @@ failed(const struct asking *a)
 
 	if (a->json) {
 		object = json_pack("{s:s,s:s,s:s}", "error", a->error.name, "path", a->error.field, "detail", a->error.message);
-		(void)json_dumpf(object, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
+		dump(object, a->lines ? JSON_COMPACT : JSON_INDENT(2));
 		json_decref(object);
 	}
 	(void)fprintf(stderr, "rosterctl: %s%s%s\n", a->error.field, a->error.field[0] != '\0' ? ": " : "", a->error.message);
@@ -150,13 +157,6 @@ put(json_t *object, const char *member, json_t *value)
 {
 	if (value != NULL)
 		(void)json_object_set_new(object, member, value);
-}
-
-static void
-dump(const json_t *value, size_t flags)
-{
-	(void)json_dumpf(value, stdout, flags);
-	(void)putchar('\n');
 }
 
 /* ---- check ---- */
@@ -372,6 +372,7 @@ ask_watch(const json_t *request, bool json)
 		(void)fprintf(stderr, "rosterctl: --from is a revision, a number above 0\n");
 		return end(&a, EXIT_USAGE);
 	}
+	a.lines = true;
 	if (is_set(request, "memberships"))
 		a.q.view = ROSTER_MEMBERSHIP_VIEW;
 	if (a.q.permission != NULL)
