@@ -4,10 +4,12 @@ restarts."""
 
 import json
 import os
+import pathlib
 import queue
 import random
 import signal
 import subprocess
+import tempfile
 import threading
 
 from harness import PATCH, SANITIZER, Api, SystemTest, certificate, find_member, main
@@ -239,6 +241,66 @@ class Syncs(WithDaemon):
         sync = self.step(driver, "begin", request={"connection": "hr"})["sync"]
         self.assertNotIn("error", self.step(driver, "abort", sync=sync))
         self.assertEqual(self.step(driver, "plan", sync=sync)["error"]["status"], 404)
+
+
+class Certificates(WithDaemon):
+    """The certificate says who the client is: no token."""
+
+    def with_authority(self):
+        org = self.fresh()
+        settings = org.get("/Settings").json["Resources"][0]["id"]
+        self.assertIn(org.post(f"/Settings/{settings}/.ca", {}).status, (200, 201))
+        return org, org.user("ada")["id"]
+
+    def issued(self, org, subject):
+        """Options for a certificate that the organisation issued, and its id."""
+        made = self.ok(org.post("/Certificates", {"schemas": [OURS + "Certificate"], "subject": {"value": subject}}), 201)
+        folder = tempfile.TemporaryDirectory(prefix="roster-client-")
+        self.addCleanup(folder.cleanup)
+        files = {"certificate": "certificate", "private_key": "privateKey"}
+        for option, member in files.items():
+            pathlib.Path(folder.name, option).write_text(made[member])
+        return {option: f"{folder.name}/{option}" for option in files}, made["id"]
+
+    def with_certificate(self, org, options):
+        driver = Driver(self.daemon.roster_port, **{"token": None, "org": org.key, **options})
+        self.addCleanup(driver.end)
+        return driver
+
+    def refused(self, error, driver, function, **request):
+        driver.call(function, **request)
+        said = driver.next()["error"]
+        self.assertEqual(said["name"], error, said)
+        return said["message"]
+
+    def test_of_the_organisation(self):
+        org, ada = self.with_authority()
+        bob, crew = org.user("bob")["id"], org.group("Crew", members=[ada])["id"]
+        options, id = self.issued(org, ada)
+        driver = self.with_certificate(org, options)
+        self.assertEqual(driver.opened, {"ok": True})
+        self.assertEqual(self.asked(driver, "is_member", subject_id=ada, group_id=crew)["answer"][field("code")], 40)
+        self.assertIn("org.check", self.refused("FORBIDDEN", driver, "check", subject_id=bob, permission="member.view"))
+        # It is asked anew with each connection: revoked, it opens none.
+        self.ok(org.post(f"/Certificates/{id}/.revoke", {"reason": "keyCompromise"}))
+        for again in (driver, self.with_certificate(org, options)):
+            self.assertIn("revoked", self.refused("UNAUTHORIZED", again, "is_member", subject_id=ada, group_id=crew))
+
+    def test_of_nobody(self):
+        org, ada = self.with_authority()
+        crew = org.group("Crew", members=[ada])["id"]
+        strange = dict(zip(("certificate", "private_key"), certificate()))
+        other, eve = self.with_authority()
+        foreign, _ = self.issued(other, eve)
+        for options, error in ((strange, "UNAUTHORIZED"), (foreign, "NOT_FOUND"), ({}, "UNAUTHORIZED")):
+            with self.subTest(options):
+                self.refused(error, self.with_certificate(org, options), "is_member", subject_id=ada, group_id=crew)
+
+    def test_files_that_do_not_fit(self):
+        org, ada = self.with_authority()
+        (one, _), (two, _) = self.issued(org, ada), self.issued(org, ada)
+        driver = self.with_certificate(org, {**one, "private_key": two["private_key"]})
+        self.assertEqual((driver.opened["error"]["name"], driver.opened["error"]["field"]), ("BAD_REQUEST", "private_key"))
 
 
 class Verbs(WithDaemon):
