@@ -3,7 +3,6 @@ groups themselves say."""
 
 import random
 import socket
-import threading
 import time
 
 from harness import main, sanitized
@@ -267,9 +266,7 @@ class Effects(Watching):
                 ({"view": 2, "permission": "no.such"}, "INVALID_VALUE", "permission"),
                 ({"view": 2, "permission": "content.view", "scope_id": nowhere}, "NOT_FOUND", "scope"),
                 ({"view": 1, "from": head + 1}, "PRECONDITION_FAILED", "from")):
-            with self.assertRaises(Failure) as caught:
-                wire.answer(wire.ask("watch", **fields))
-            self.assertEqual((caught.exception.error, caught.exception.field), (error, field))
+            self.refuses(wire, error, field, **fields)
 
     def test_a_large_group_comes_and_goes(self):
         org = self.fresh()
@@ -372,26 +369,10 @@ class Effects(Watching):
         org = self.fresh()
         world = World(self, org, 11)
         world.begin()
-        stop = threading.Event()
-
-        def write():
-            while not stop.is_set():
-                world.step()
-
-        writer = threading.Thread(target=write)
-        writer.start()
         mirrors = [Mirror(1) for _ in range(6)]
-        followers = [Follower(self, org, mirror, i) for i, mirror in enumerate(mirrors)]
-        try:
-            for follower in followers:
-                follower.start()
-                time.sleep(0.2)
-        finally:
-            stop.set()
-            writer.join()
-        head, shown = self.revision(org), self.shown_members(org)
-        for follower, mirror in zip(followers, mirrors):
-            follower.end(head)
+        head = self.while_others_write(org, world, mirrors, 0.2)
+        shown = self.shown_members(org)
+        for mirror in mirrors:
             self.assertEqual(mirror.states[head], shown)
 
 

@@ -3,7 +3,6 @@ revision what the server was."""
 
 import random
 import socket
-import threading
 import time
 
 from harness import Api, certificate, find_member, main, sanitized
@@ -46,26 +45,10 @@ class Records(Watching):
         world.begin()
         for _ in range(150 if sanitized() else 400):
             world.add_user()
-        stop = threading.Event()
-
-        def write():
-            while not stop.is_set():
-                world.step()
-
-        writer = threading.Thread(target=write)
-        writer.start()
         mirrors = [Mirror(0) for _ in range(3)]
-        followers = [Follower(self, org, mirror, i) for i, mirror in enumerate(mirrors)]
-        try:
-            for follower in followers:
-                follower.start()
-            time.sleep(1.5)
-        finally:
-            stop.set()
-            writer.join()
-        head, shown = self.revision(org), world.records()
-        for follower, mirror in zip(followers, mirrors):
-            follower.end(head)
+        head = self.while_others_write(org, world, mirrors, 0.5)
+        shown = world.records()
+        for mirror in mirrors:
             self.assertEqual(settled(mirror.states[head]), shown)
 
     def test_a_large_revision_comes_in_parts(self):
@@ -114,9 +97,7 @@ class Records(Watching):
         for fields, error, field in (({"from": head + 1}, "PRECONDITION_FAILED", "from"), ({"view": 9}, "INVALID_VALUE", "view"),
                                      ({"from": head, "heartbeat": 1}, "INVALID_VALUE", "heartbeat"),
                                      ({"from": head, "revision": head + 1}, "PRECONDITION_FAILED", "revision")):
-            with self.assertRaises(Failure) as caught:
-                wire.answer(wire.ask("watch", **fields))
-            self.assertEqual((caught.exception.error, caught.exception.field), (error, field))
+            self.refuses(wire, error, field, **fields)
         wire.ask("watch", **{"from": 0})  # all of it
         self.assertEqual([wire.read()[3]["revision"] for _ in range(head)], list(range(1, head + 1)))
 

@@ -81,6 +81,36 @@ class Watching(SystemTest):
             self.assertEqual(wire.part(id)[3]["revision"], from_)
         return wire, id
 
+    def refuses(self, wire, error, field, **fields):
+        """A watch that does not begin."""
+        with self.assertRaises(Failure) as caught:
+            wire.answer(wire.ask("watch", **fields))
+        self.assertEqual((caught.exception.error, caught.exception.field), (error, field))
+
+    def while_others_write(self, org, world, mirrors, apart):
+        """Mirrors that begin, so many seconds apart, while the world changes. Returns the revision at which it stopped, and
+        all of them are."""
+        stop = threading.Event()
+
+        def write():
+            while not stop.is_set():
+                world.step()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        followers = [Follower(self, org, mirror, i) for i, mirror in enumerate(mirrors)]
+        try:
+            for follower in followers:
+                follower.start()
+                time.sleep(apart)
+        finally:
+            stop.set()
+            writer.join()
+        head = self.revision(org)
+        for follower in followers:
+            follower.end(head)
+        return head
+
 
 # ---- Mirrors: what a client makes of the parts ----
 
