@@ -362,6 +362,27 @@ class Verbs(WithDaemon):
         self.ask("watch", org.key, "--from", "yesterday", code=2)
         self.ask("check", org.key, "ada", code=2)
 
+    def test_what_is_wrong_is_named(self):
+        """The field at fault comes before the sentence about it, which would not be whole without."""
+        org = self.fresh()
+        org.user("ada")
+        state = self.daemon.folder / "state.jsonl"
+        state.write_text(json.dumps({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada",
+                                     "emails": 7}) + "\n")
+        for arguments, sentence in (
+                (("check", org.key, "ada", "x" * 1025), "permission: is longer than 1024 bytes"),
+                (("members", org.key, "nobody"), "group: there is none of this name or id in the org"),
+                (("groups", org.key, "nobody"), "subject: there is none of this name or id in the org"),
+                (("who-can", org.key, "no.such"), "permission: the org's role model has none of this name"),
+                (("who-can", org.key, "org.rename", "--scope", "x"), "scope: there is none of this name or id in the org"),
+                (("watch", org.key, "--permission", "org.rename", "--scope", "x"),
+                 "scope: is not one workspace, project or team of this org"),
+                (("watch", org.key, "--from", "1000000"), "from: the org is at revision "),
+                (("sync", "--org", org.key, "--from", str(state), "--yes", "--data", str(self.daemon.data)),
+                 "emails.value: line 1: must be a text")):
+            with self.subTest(sentence):
+                self.assertTrue(self.ask(*arguments, code=1).stderr.startswith(f"rosterctl: {sentence}"))
+
     def test_watch(self):
         org, _, _, crew = self.org_of_three()
         cleo = org.user("cleo")["id"]
