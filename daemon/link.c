@@ -110,6 +110,16 @@ link_pending(const struct link *l)
 	return l->ssl != NULL && SSL_has_pending(l->ssl) == 1;
 }
 
+/* When the peer has said that it ends, OpenSSL calls every failure by that name, also one of the socket. */
+static enum link_io
+write_reason(struct link *l, int ret)
+{
+	enum link_io why = reason(l, ret);
+
+	l->broken |= why == LINK_EOF;
+	return l->broken ? LINK_BROKEN : why;
+}
+
 enum link_io
 link_write(struct link *l, const void *p, size_t len, size_t *sent)
 {
@@ -127,7 +137,7 @@ link_write(struct link *l, const void *p, size_t len, size_t *sent)
 			r = SSL_write_ex(l->ssl, from, len - *sent, &n);
 
 			if (r != 1)
-				return reason(l, r);
+				return write_reason(l, r);
 			*sent += n;
 		} else {
 			ssize_t n = send(l->fd, from, len - *sent, MSG_NOSIGNAL);

@@ -1,6 +1,7 @@
 """watch of roster/1, records: a mirror in plain Python follows random changes, is cut off again and again, reads slowly, and is at every
 revision what the server was."""
 
+import os
 import random
 import socket
 import time
@@ -244,6 +245,24 @@ class Records(Watching):
             wire.part(id)
         if isinstance(caught.exception, Failure):
             self.assertEqual(caught.exception.error, "UNAVAILABLE")
+
+    def test_a_client_that_says_that_it_ends(self):
+        """And is gone then: what is written to it fails, which is the end, and no reason to try for ever."""
+        org = self.fresh()
+        wire, _ = self.following(org, self.revision(org), heartbeat=1000)
+        wire.socket.settimeout(.2)
+        with self.assertRaises(TimeoutError):
+            wire.socket.unwrap()  # says so; the answer to it does not come
+        wire.close()
+
+        def spent():
+            fields = open(f"/proc/{self.daemon.process.pid}/stat").read().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        time.sleep(3.5)
+        before = spent()
+        time.sleep(1)
+        self.assertLess(spent() - before, .5)
 
 
 if __name__ == "__main__":
