@@ -360,6 +360,8 @@ class Verbs(WithDaemon):
         self.ask("members", org.key, "x", ROSTER_TOKEN="rst_" + "A" * 43, code=1)
         self.assertIn("refused", self.ask("members", org.key, "x", "--server", "roster://127.0.0.1:1", code=3).stderr)
         self.ask("watch", org.key, "--from", "yesterday", code=2)
+        self.ask("watch", org.key, "--scope", "x", code=2)
+        self.ask("watch", org.key, "--memberships", "--permission", "org.rename", code=2)
         self.ask("check", org.key, "ada", code=2)
 
     def test_what_is_wrong_is_named(self):

@@ -351,13 +351,25 @@ show_part(void *arg, const struct roster_answer *part)
 	return fflush(stdout) == 0;
 }
 
-/* `from` stands for a snapshot where it is not given, as it does in the protocol; a revision is a number. */
-static bool
-read_from(struct asking *a, const json_t *request)
+/* What is wrong with the options of a watch; NULL: nothing. `from` stands for a snapshot where it is not given, as it does in the
+ * protocol; a revision is a number. */
+static const char *
+read_watch(struct asking *a, const json_t *request)
 {
 	const char *text = given(request, "from");
+	bool memberships = is_set(request, "memberships");
 
-	return text == NULL || slice_to_u64(slice_of(text), 1, INT64_MAX, &a->q.from);
+	if (text != NULL && !slice_to_u64(slice_of(text), 1, INT64_MAX, &a->q.from))
+		return "--from is a revision, a number above 0";
+	if (memberships && a->q.permission != NULL)
+		return "--memberships or --permission: one of them";
+	if (a->q.scope != NULL && a->q.permission == NULL)
+		return "--scope says where a --permission is watched";
+	if (memberships)
+		a->q.view = ROSTER_MEMBERSHIP_VIEW;
+	if (a->q.permission != NULL)
+		a->q.view = ROSTER_PERMISSION_VIEW;
+	return NULL;
 }
 
 enum exit_code
@@ -365,18 +377,15 @@ ask_watch(const json_t *request, bool json)
 {
 	struct asking a;
 	enum exit_code code = begin(&a, request, json);
+	const char *wrong;
 
 	if (code != EXIT_OK)
 		return end(&a, code);
-	if (!read_from(&a, request)) {
-		(void)fprintf(stderr, "rosterctl: --from is a revision, a number above 0\n");
+	if ((wrong = read_watch(&a, request)) != NULL) {
+		(void)fprintf(stderr, "rosterctl: %s\n", wrong);
 		return end(&a, EXIT_USAGE);
 	}
 	a.lines = true;
-	if (is_set(request, "memberships"))
-		a.q.view = ROSTER_MEMBERSHIP_VIEW;
-	if (a.q.permission != NULL)
-		a.q.view = ROSTER_PERMISSION_VIEW;
 	if (roster_watch(a.r, &a.q, show_part, &a, &a.error) < 0)
 		return end(&a, failed(&a));
 	return end(&a, EXIT_OK);
