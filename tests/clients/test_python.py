@@ -262,7 +262,7 @@ class TestAsking(ScriptedTest):
         self.assertEqual((caught.exception.retry_after, caught.exception.field), (1.5, None))
         with self.assertRaises(roster.RosterError) as caught:
             client.check("a", "b", "Nowhere")
-        self.assertEqual(str(caught.exception), "no such place (400 INVALID_VALUE, scope)")
+        self.assertEqual(str(caught.exception), "scope: no such place (400 INVALID_VALUE)")
         with self.assertRaises(roster.RosterError) as caught:
             list(client.permissions_of("a"))  # what came before the error is not an answer
         self.assertEqual(caught.exception.error, "INTERNAL")

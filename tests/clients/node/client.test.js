@@ -123,7 +123,7 @@ test('a refusal is an error with all that was told, and the connection goes on',
 			peer.refuse(request, 500, 'INTERNAL');
 		} });
 	const client = server.client();
-	await assert.rejects(client.delete({ type: 'User', id: uuid(1) }), error('PRECONDITION_FAILED', { status: 412, field: 'if-revision', message: 'it is PRECONDITION_FAILED' }));
+	await assert.rejects(client.delete({ type: 'User', id: uuid(1) }), error('PRECONDITION_FAILED', { status: 412, field: 'if-revision', message: 'if-revision: it is PRECONDITION_FAILED' }));
 	await assert.rejects(client.check({ subject: 'a', permission: 'b' }), error('RATE_LIMITED', { status: 429, retryAfter: 60000 }));
 	await assert.rejects(client.whoCan({ permission: 'b' }).all(), error('INTERNAL'));
 	assert.equal((await client.isMember({ subject: 'a', group: 'b' })).answer, true);

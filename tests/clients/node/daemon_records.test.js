@@ -48,7 +48,7 @@ test('put and delete: on disk, seen by HTTPS, and only at the version that was n
 	const made = await writing.put({ type: 'User', resource: { schemas, userName: 'put@example.com' } });
 	assert.equal(made.created, true);
 	assert.equal((await api('GET', `/Users/${made.id}`)).userName, 'put@example.com');
-	await assert.rejects(writing.put({ type: 'User', resource: { schemas, userName: 'PUT@example.com' } }), (thrown) => error('UNIQUENESS', { status: 409 })(thrown) && /userName/.test(thrown.message));
+	await assert.rejects(writing.put({ type: 'User', resource: { schemas, userName: 'PUT@example.com' } }), (thrown) => error('UNIQUENESS', { status: 409 })(thrown) && thrown.field === 'userName' && thrown.message.startsWith('userName: "PUT@example.com" is taken'));
 	const changed = await writing.put({ type: 'User', id: made.id, resource: { schemas, userName: 'put2@example.com' }, ifRevision: made.version });
 	assert.equal(changed.created, false);
 	assert.ok(changed.revision > made.revision && changed.version > made.version);

@@ -1,7 +1,7 @@
 /**
  * The one thing that this package throws. `error` is the server's name of it ("FORBIDDEN", ..., docs/PROTOCOL.md,
- * "Errors"), `status` the number of the same error over HTTPS, `field` what of the request is at fault, `retryAfter`
- * milliseconds. The client's own errors have the same form:
+ * "Errors"), `status` the number of the same error over HTTPS, `field` what of the request is at fault (the message begins
+ * with it), `retryAfter` milliseconds. The client's own errors have the same form:
  *
  *   TIMEOUT (408)       no answer within the deadline; a write may have been done
  *   CANCELLED (499)     the caller's AbortSignal; `cause` is its reason
@@ -13,7 +13,7 @@
  */
 export class RosterError extends Error {
 	constructor({ status = 0, error, message, field, retryAfter, revision, cause }) {
-		super(message ?? error, cause === undefined ? undefined : { cause });
+		super(message && field ? `${field}: ${message}` : message ?? error, cause === undefined ? undefined : { cause });
 		this.name = 'RosterError';
 		this.status = status;
 		this.error = error;

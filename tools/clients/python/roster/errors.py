@@ -20,7 +20,7 @@ class RosterError(Exception):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.status} {self.error}{', ' + self.field if self.field else ''})"
+        return f"{self.field + ': ' if self.field else ''}{self.message} ({self.status} {self.error})"
 
 
 class Malformed(RosterError, ValueError):
