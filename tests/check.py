@@ -47,7 +47,7 @@ SETTINGS = {
 THREADS = {"test_concurrent": {"ROSTER_MEMBERS": "1500"}, "test_scim_etag": {}, "test_scim_bulk": {},
            "test_password": {}, "test_roster_records": {}, "test_certificates": {}, "test_providers": {}, "test_scim_paging": {},
            "test_roster_watch": {"ROSTER_STEPS": "30"}, "test_roster_effects": {"ROSTER_STEPS": "30"}, "test_fuzz": {"ROSTER_SECONDS": "15"},
-           "test_libroster": {}, "test_roster_door": {}, "test_roster_hostile": {}}
+           "test_libroster": {}, "test_roster_door": {}, "test_roster_hostile": {}, "test_roster_sync": {}}
 
 running = set()
 lock = threading.Lock()
