@@ -53,7 +53,7 @@ theirs() { asked "$TMP/theirs.json" "$CONNS" "$DEPTH" "$REDIS" "rediss://127.0.0
 
 # Each of them is asked about everybody once before: of somebody who was not asked about, see the note.
 warmed() {
-	local member near far
+	local member near far PER_CORE=0 # whatever the row is in
 	[[ ${ASK_WARM:-} ]] && return
 	ASK_WARM=1
 	CONNS=8 DEPTH=128
