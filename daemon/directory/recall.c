@@ -131,13 +131,15 @@ find_in(const struct table *t, uint64_t hash, uint32_t question, const struct uu
 	return NULL;
 }
 
-/* What is about the same, then what is empty, then one after the other. */
+/* What is about the same, then what is empty, then one after the other. newer: it counts more than one that is there. */
 static void
-put(struct recall *r, const struct answer *a)
+put(struct recall *r, const struct answer *a, bool newer)
 {
 	uint64_t hash = mix_id(r->seed ^ a->question, &a->subject);
 	struct answer *at = find_in(&r->now, hash, a->question, &a->subject), *set = set_of(&r->now, hash);
 
+	if (at != NULL && !newer)
+		return;
 	for (size_t i = 0; i < WAYS && at == NULL; i++)
 		if (set[i].question == 0)
 			at = &set[i];
@@ -153,8 +155,8 @@ move_some(struct recall *r)
 	for (size_t n = 0; n < MOVES && r->moved < r->former.count; n++) {
 		const struct answer *a = &r->former.slots[r->moved++];
 
-		if (a->question != 0 && find_in(&r->now, mix_id(r->seed ^ a->question, &a->subject), a->question, &a->subject) == NULL)
-			put(r, a);
+		if (a->question != 0)
+			put(r, a, false);
 	}
 	if (r->moved == r->former.count)
 		table_free(&r->former);
@@ -442,7 +444,7 @@ recall_put(struct recall *r, const struct recall_org *ro, uint32_t question, con
 {
 	struct answer a = { *subject, question, answer_stamp(r, ro, row), row_counter(row) << 8 | code };
 
-	put(r, &a);
+	put(r, &a, true);
 	move_some(r);
 	grow(r);
 }
