@@ -7,8 +7,6 @@
 
 /* ---- Fields ---- */
 
-#define BIT(n) (UINT64_C(1) << (n))
-
 static const uint64_t subject_fields = BIT(IN_SUBJECT_ID) | BIT(IN_SUBJECT_NAME) |
 				       BIT(IN_SUBJECT_EXTERNAL_ID) | BIT(IN_SUBJECT) | BIT(IN_SUBJECT_KIND);
 static const uint64_t place_fields = BIT(IN_SCOPE_ID) | BIT(IN_SCOPE) | BIT(IN_WORKSPACE) |

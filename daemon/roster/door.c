@@ -15,8 +15,6 @@ enum { HELLO_MAX = 8 << 10 };
 
 /* ---- The verbs ---- */
 
-#define BIT(n) (UINT64_C(1) << (n))
-
 static const struct {
 	verb_run *run;
 	enum verb_needs needs;

@@ -47,6 +47,9 @@ struct peer_entry {
 
 enum { RIGHT_CHECK, RIGHT_MEMBERS, RIGHT_SYNC, RIGHT_WATCH, RIGHT_STATS, RIGHT_COUNT };
 
+/* A field in a set of them. */
+#define BIT(n) (UINT64_C(1) << (n))
+
 /* Who showed a certificate in the handshake (certificate.c). */
 struct peer_certificate {
 	bool shown;   /* and is let in by it */
